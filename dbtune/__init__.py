@@ -1,0 +1,3 @@
+"""PostgreSQL tuning and index migrations, with the evidence attached."""
+
+__version__ = "0.1.0"

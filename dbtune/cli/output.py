@@ -1,0 +1,88 @@
+"""Where text goes: results to stdout or a file, notes and progress to stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from dbtune.errors import UsageError
+
+_UNBOUNDED = 200
+
+
+def width() -> int:
+    """Return how many columns a table may use: the terminal's, or plenty where the reader is a file or a program."""
+    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return _UNBOUNDED
+
+
+def check_writable(path: Path | None) -> None:
+    """Find out before the work whether its result can be written.
+
+    :raises UsageError: it cannot.
+    """
+    if path is None:
+        return
+    try:
+        if path.exists():
+            with path.open("a"):
+                pass
+        else:
+            with path.open("x"):
+                pass
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; choose another --output") from None
+
+
+def write(text: str, path: Path | None) -> None:
+    """Write ``text`` to ``path``, all or nothing, or to stdout.
+
+    :raises UsageError: it cannot be written.
+    """
+    text = text if text.endswith("\n") else text + "\n"
+    if path is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        if path.exists() and not path.is_file():  # a device or pipe
+            path.write_text(text, encoding="utf-8")
+            return
+        part = path.with_name(f"{path.name}.part-{os.getpid()}")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; choose another --output") from None
+
+
+def note(quiet: bool) -> Callable[[str], None]:
+    """Return a function that tells people on a terminal what goes on; silent in a pipe or when ``quiet``."""
+    if quiet or not sys.stderr.isatty():
+        return lambda text: None
+    return lambda text: typer.echo(f"dbtune: {text}", err=True)
+
+
+@contextmanager
+def progress(description: str, total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show a bar on stderr while the block runs; call what it yields once for each step, with the step's name."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda name: bar.update(task, advance=1, description=f"{description} {name}")

@@ -1,0 +1,1 @@
+"""Reading PostgreSQL's plans: the tree, its arithmetic, what it tells."""

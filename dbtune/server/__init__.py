@@ -1,0 +1,1 @@
+"""The edge towards PostgreSQL: connecting, and reading its catalogs and statistics views."""

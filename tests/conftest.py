@@ -1,0 +1,94 @@
+"""Fixtures for tests on a real server: the embedded PostgreSQL 18, or another one with --pg-bindir."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+from sqlalchemy import Connection, make_url
+
+from dbtune import config
+from dbtune.server import binaries, connection
+from dbtune.server.embedded import EmbeddedServer
+
+_names = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pg-bindir", type=Path, help="run on the PostgreSQL whose programs are in this folder")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"PostgreSQL {_programs(config).version}"
+
+
+def _programs(config: pytest.Config) -> binaries.Binaries:
+    bindir = config.getoption("--pg-bindir")
+    return binaries.at(bindir.absolute()) if bindir else binaries.find()
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own settings change no test."""
+    for variable in (
+        *config.URL_VARIABLES,
+        config.DATA_DIR_VARIABLE,
+        config.PG_BINDIR_VARIABLE,
+        config.SERVER_USER_VARIABLE,
+        "COLUMNS",
+        "PGHOST",
+        "PGPORT",
+        "PGUSER",
+        "PGPASSWORD",
+        "PGDATABASE",
+    ):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Iterator[Path]:
+    """A folder for servers that every user can enter (pytest's own temporary folder is private to root)."""
+    folder = Path(tempfile.mkdtemp(prefix="dbtune-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(data_dir: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedServer]:
+    """A running server for the whole session."""
+    embedded = EmbeddedServer(data_dir, _programs(pytestconfig))
+    embedded.start()
+    yield embedded
+    embedded.reset()
+
+
+@pytest.fixture
+def database_url(server: EmbeddedServer) -> Iterator[str]:
+    """The URL of an empty database of its own."""
+    name = f"test_{next(_names)}"
+    _maintain(server, f"CREATE DATABASE {name}")
+    yield make_url(server.url()).set(drivername="postgresql+psycopg2", database=name).render_as_string()
+    _maintain(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Connection]:
+    """A connection to an empty database, as superuser."""
+    with connection.connect(connection.Target(make_url(database_url), "test")) as opened:
+        yield opened
+
+
+def _maintain(server: EmbeddedServer, statement: str) -> None:
+    opened = psycopg2.connect(server.url())
+    try:
+        opened.autocommit = True
+        with opened.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        opened.close()
