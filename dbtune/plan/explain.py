@@ -73,7 +73,7 @@ class Explained:
 
     ``parameter_set`` is the set's name, :data:`GENERIC` where no value was known, None for a query without parameters.
     ``reason`` says why it was not measured; ``fault`` is set where the query's file is to blame; ``timed_out`` where
-    the time limit is.
+    the time limit is. ``sqlstate`` is the server's code for what it refused.
     """
 
     query: Query
@@ -83,6 +83,7 @@ class Explained:
     reason: str | None = None
     fault: BadFile | None = None
     timed_out: bool = False
+    sqlstate: str | None = None
 
 
 def choose_set(query: Query, wanted: str | None = None) -> ParameterSet | None:
@@ -93,7 +94,10 @@ def choose_set(query: Query, wanted: str | None = None) -> ParameterSet | None:
 
 
 def explain(
-    connection: Connection, query: Query, chosen: ParameterSet | None, options: Options = Options()  # noqa: B008
+    connection: Connection,
+    query: Query,
+    chosen: ParameterSet | None,
+    options: Options = Options(),
 ) -> Explained:
     """Plan ``query`` with the values of ``chosen`` and, where it is safe, run and measure it.
 
@@ -139,7 +143,14 @@ def _refused(query: Query, name: str | None, plan: Plan | None, error: DBAPIErro
         line = _line_at_fault(query, error)
         fault = BadFile(query.path, f"parameter set {name!r}: {said}" if state.startswith("22") else said, line=line)
     return Explained(
-        query=query, parameter_set=name, status=status, plan=plan, reason=said, fault=fault, timed_out=timed_out
+        query=query,
+        parameter_set=name,
+        status=status,
+        plan=plan,
+        reason=said,
+        fault=fault,
+        timed_out=timed_out,
+        sqlstate=state or None,
     )
 
 
@@ -211,14 +222,14 @@ def _plan(connection: Connection, options: str, execute: str) -> Plan:
 def _refusal(query: Query, plan: Plan, options: Options, *, generic: bool) -> str | None:
     """Return why a planned query must not be run, None if it may be."""
     if not options.analyze:
-        return "plan only, as asked"
+        return "as asked by --plan-only"
     if generic:
-        return "no parameter values are known: generic plan, not run"
+        return "generic plan, no parameter values are known"
     if not options.write_ok and (writers := {n.node_type for n in plan.walk()} & _WRITERS):
         what = "changes data" if "ModifyTable" in writers else "locks rows"
-        return f"{what}: planned, not run (--write-ok runs it and rolls back)"
+        return f"{what} (--write-ok runs it and rolls back)"
     if acting := sorted(lexer.called_functions(query.statement) & _ACTING):
-        return f"calls {acting[0]}(), which acts on the server: planned, not run"
+        return f"calls {acting[0]}(), which acts on the server"
     return None
 
 

@@ -21,14 +21,24 @@ _CHARACTER_TYPES = frozenset({"text", "varchar", "bpchar", "character varying", 
 class Term:
     """One of the conditions that AND joins.
 
-    ``column`` is the tested column's name, None where several or none are tested. ``obstacle`` says what keeps a
-    plain B-tree index on the column from serving the test; None where nothing does.
+    ``operand`` is the text that is tested, ``column`` its name where it is a plain column. ``obstacle`` says what keeps
+    a plain B-tree index on the column from serving the test; None where nothing does. ``alternatives`` are the
+    conditions that OR joins.
     """
 
     text: str
+    operand: str | None
     column: str | None
     operator: str | None
     obstacle: str | None
+    alternatives: tuple[Term, ...] = ()
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it is a LIKE, ILIKE or regular expression without a constant beginning, or an OR of such."""
+        if self.alternatives:
+            return all(term.is_pattern for term in self.alternatives)
+        return self.operator in _PATTERN and self.obstacle is not None
 
     @property
     def is_equality(self) -> bool:
@@ -52,6 +62,15 @@ def indexable_columns(condition: str) -> list[str]:
     usable = [t for t in terms(condition) if t.indexable]
     ordered = [t for t in usable if t.is_equality] + [t for t in usable if not t.is_equality]
     return list(dict.fromkeys(t.column for t in ordered if t.column is not None))
+
+
+def index_elements(condition: str) -> list[str]:
+    """Return :func:`indexable_columns` as CREATE INDEX takes them.
+
+    LIKE needs ``text_pattern_ops`` unless the column's collation is C (manual, 11.10).
+    """
+    patterns = {t.column for t in terms(condition) if t.operator == "~~"}
+    return [f"{column} text_pattern_ops" if column in patterns else column for column in indexable_columns(condition)]
 
 
 def _conjuncts(pieces: list[Token]) -> list[list[Token]]:
@@ -94,20 +113,32 @@ def _split(pieces: list[Token], word: str) -> list[list[Token]]:
 def _term(pieces: list[Token]) -> Term:
     pieces = _unwrapped(pieces)
     text = _text(pieces)
-    if len(_split(pieces, "OR")) > 1:
-        return Term(text=text, column=None, operator="OR", obstacle="OR of several conditions")
+    branches = _split(pieces, "OR")
+    if len(branches) > 1:
+        return Term(
+            text=text,
+            operand=None,
+            column=None,
+            operator="OR",
+            obstacle="OR of several conditions",
+            alternatives=tuple(_term(branch) for branch in branches),
+        )
     if pieces and pieces[0].text == "NOT":
         column = _column(pieces[1:])
-        return Term(text=text, column=column, operator="NOT", obstacle=None if column else "negated condition")
+        negated = None if column else "negated condition"
+        return Term(text=text, operand=column, column=column, operator="NOT", obstacle=negated)
     left, operator, right = _comparison(pieces)
     if operator is None:
         column = _column(pieces)  # a boolean column stands alone
-        return Term(text=text, column=column, operator=None, obstacle=None if column else "not a comparison")
+        alone = None if column else "not a comparison"
+        return Term(text=text, operand=text, column=column, operator=None, obstacle=alone)
     column, obstacle = _operand(left)
     if column is None and obstacle is None:  # 5 > a is printed as it was written
         column, obstacle = _operand(right)
-        right = left
-    return Term(text=text, column=column, operator=operator, obstacle=obstacle or _obstacle(operator, right))
+        left, right = right, left
+    if obstacle is None or operator in _PATTERN:
+        obstacle = _obstacle(operator, right) or obstacle
+    return Term(text=text, operand=_text(_unwrapped(left)), column=column, operator=operator, obstacle=obstacle)
 
 
 def _comparison(pieces: list[Token]) -> tuple[list[Token], str | None, list[Token]]:

@@ -1,1 +1,1 @@
-"""Values in, text out."""
+"""Values in, text out: tables for people, Markdown for pages, documents for programs."""

@@ -61,9 +61,7 @@ def table_scans(connection: Connection) -> ScanReport:
     return ScanReport(tables=_by_rows_read(tables), since=since, seconds=None)
 
 
-def table_scans_over(
-    connection: Connection, seconds: float, sleep: Callable[[float], None] = time.sleep
-) -> ScanReport:
+def table_scans_over(connection: Connection, seconds: float, sleep: Callable[[float], None] = time.sleep) -> ScanReport:
     """Read the counters twice, ``seconds`` apart, and return what was added in between.
 
     A counter that went down was reset meanwhile; then the second reading is what was added.

@@ -78,8 +78,10 @@ def parse_url(text: str, source: str) -> URL:
     try:
         url.get_dialect().import_dbapi()
     except (NoSuchModuleError, ImportError):
-        hint = "pip install 'dbtune[psycopg]', or write postgresql+psycopg2://…" if driver == "psycopg" else (
-            "write postgresql+psycopg2://…"
+        hint = (
+            "pip install 'dbtune[psycopg]', or write postgresql+psycopg2://…"
+            if driver == "psycopg"
+            else ("write postgresql+psycopg2://…")
         )
         raise UsageError(f"{source}: driver {driver} is not installed; {hint}") from None
     return url

@@ -1,11 +1,11 @@
 """The embedded PostgreSQL: a real server of our own, made on demand, kept for the next command.
 
-    DATA_DIR/18/          one folder for each major version, private to the server's user
-        data/             the cluster (manual, 18.2)
-        run/              the Unix socket; whoever can enter may connect without a password
-        passfile          for TCP: libpq's password file (manual, 32.16), readable by us only
-        log               the server's log
-    DATA_DIR/18.lock      held while a command starts, stops or removes the server
+DATA_DIR/18/          one folder for each major version, private to the server's user
+    data/             the cluster (manual, 18.2)
+    run/              the Unix socket; whoever can enter may connect without a password
+    passfile          for TCP: libpq's password file (manual, 32.16), readable by us only
+    log               the server's log
+DATA_DIR/18.lock      held while a command starts, stops or removes the server
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ class EmbeddedServer:
             return Status(initialised=(self.data / "PG_VERSION").exists())
         if len(lines) < 8 or not lines[0].isdigit() or not self._is_postmaster(int(lines[0])):
             return Status(initialised=initialised)
-        return Status(
-            initialised=initialised, pid=int(lines[0]), port=int(lines[3]), ready=lines[7].strip() == "ready"
-        )
+        return Status(initialised=initialised, pid=int(lines[0]), port=int(lines[3]), ready=lines[7].strip() == "ready")
 
     def start(self, progress: Progress = lambda text: None) -> bool:
         """Make sure that the server runs and takes connections; return whether it had to be started.
