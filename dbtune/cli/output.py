@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,3 +87,12 @@ def progress(description: str, total: int, quiet: bool) -> Iterator[Callable[[st
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
         yield lambda name: bar.update(task, advance=1, description=f"{description} {name}")
+
+
+def wait(description: str, seconds: float, quiet: bool) -> None:
+    """Sleep, with a bar that shows for how long."""
+    steps = max(1, round(seconds * 4))
+    with progress(description, steps, quiet) as step:
+        for _ in range(steps):
+            time.sleep(seconds / steps)
+            step("")
