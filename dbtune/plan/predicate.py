@@ -131,14 +131,14 @@ def _term(pieces: list[Token]) -> Term:
     if operator is None:
         column = _column(pieces)  # a boolean column stands alone
         alone = None if column else "not a comparison"
-        return Term(text=text, operand=text, column=column, operator=None, obstacle=alone)
+        return Term(text=text, operand=_text(_bare(pieces)), column=column, operator=None, obstacle=alone)
     column, obstacle = _operand(left)
     if column is None and obstacle is None:  # 5 > a is printed as it was written
         column, obstacle = _operand(right)
         left, right = right, left
     if obstacle is None or operator in _PATTERN:
         obstacle = _obstacle(operator, right) or obstacle
-    return Term(text=text, operand=_text(_unwrapped(left)), column=column, operator=operator, obstacle=obstacle)
+    return Term(text=text, operand=_text(_bare(left)), column=column, operator=operator, obstacle=obstacle)
 
 
 def _comparison(pieces: list[Token]) -> tuple[list[Token], str | None, list[Token]]:
@@ -204,6 +204,24 @@ def _column(pieces: list[Token]) -> str | None:
         return None
     last = pieces[-1]
     return last.text[1:-1].replace('""', '"') if last.kind is Kind.QUOTED else last.text
+
+
+def _bare(pieces: list[Token]) -> list[Token]:
+    """Return an operand as CREATE INDEX takes it: column names without their relation's."""
+    pieces = _unwrapped(pieces)
+    names = (Kind.WORD, Kind.QUOTED)
+    kept: list[Token] = []
+    at = left_out = 0
+    while at < len(pieces):
+        follows = [p.text for p in pieces[at + 1 : at + 4]]
+        is_qualifier = pieces[at].kind in names and follows[:1] == ["."] and follows[2:3] != ["("]
+        if is_qualifier and pieces[at + 2].kind in names:
+            left_out += pieces[at + 2].start - pieces[at].start
+            at += 2
+            continue
+        kept.append(Token(pieces[at].kind, pieces[at].text, pieces[at].start - left_out))
+        at += 1
+    return kept
 
 
 def _obstacle(operator: str, right: list[Token]) -> str | None:

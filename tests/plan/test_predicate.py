@@ -64,6 +64,13 @@ def test_alternatives_of_patterns_are_a_pattern() -> None:
     assert [one.operand for one in term.alternatives] == ["name", "details ->> 'x'::text"]
 
 
+def test_operands_are_named_as_create_index_takes_them() -> None:
+    (term,) = terms("(lower((person.email)::text) = 'a.b'::text)")
+    assert term.operand == "lower((email)::text)"
+    (term,) = terms("""(public.fold("Odd Table"."Name", 'x.y'::text) = 'z'::text)""")
+    assert term.operand == """public.fold("Name", 'x.y'::text)"""
+
+
 def test_conditions_as_the_server_prints_them(db: Connection) -> None:
     db.exec_driver_sql('CREATE TABLE t (id int, code varchar(9), "Odd ""Name" int, made timestamptz)')
     statement = (

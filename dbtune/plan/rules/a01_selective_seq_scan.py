@@ -5,8 +5,8 @@ blocks (512 kB) or more: below that a scan is as good as an index. Sequential sc
 are not told.
 
 What to do: an index whose first columns are those that the filter fixes to a value, then one that it limits to a
-range. The message names them. Where the filter tests no plain column (a function, a cast, a pattern) an ordinary index
-cannot help, and the finding says so; A14 tells more.
+range. The message names them. Where the filter tests no plain column but a function, a cast or a pattern, A14 speaks
+instead; where no index of any kind could serve it, the finding says so.
 
 Source: manual, 11.1 and 14.1; ``Rows Removed by Filter`` is an average over loops and is multiplied here.
 """
@@ -20,6 +20,7 @@ from dbtune.plan.finding import Severity, Sign
 from dbtune.plan.predicate import index_elements, indexable_columns
 from dbtune.plan.rules import Rule
 from dbtune.plan.rules.a02_repeated_seq_scan import MIN_LOOPS
+from dbtune.plan.rules.a14_non_sargable import obstructed
 from dbtune.plan.subject import Subject
 
 MIN_REMOVED = 1_000
@@ -41,11 +42,13 @@ def check(subject: Subject) -> Iterator[Sign]:
         if blocks < MIN_BLOCKS:
             continue
         columns = indexable_columns(node.filter)
+        if not columns and obstructed(node.filter) is not None:
+            continue  # A14 tells that, with its cure
         table = words.relation(node)
         if columns:
             advice = f"an index on {table} ({', '.join(index_elements(node.filter))})"
         else:
-            advice = "no plain column to index in this filter: see why under A14, or change the condition"
+            advice = "another condition: no index can look up what this filter tests"
         yield Sign(
             message=f"reads all of {table} to keep {words.number(kept)} of {words.plural(read, 'row')}",
             advice=advice,

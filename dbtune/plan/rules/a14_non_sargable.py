@@ -32,13 +32,9 @@ def check(subject: Subject) -> Iterator[Sign]:
         read, kept = scanned
         if read - kept < MIN_REMOVED or (read - kept) / read < MIN_RATIO:
             continue
-        found = terms(node.filter)
-        if any(term.indexable for term in found):
-            continue  # A1 and A4 speak of the column that can be indexed
-        obstructed = [term for term in found if term.obstacle is not None and _has_cure(term)]
-        if not obstructed:
+        term = obstructed(node.filter)
+        if term is None:
             continue
-        term = obstructed[0]
         yield Sign(
             message=f"no plain index can serve {_short(term.text)}: {term.obstacle}",
             advice=_advice(term, node.relation),
@@ -53,6 +49,14 @@ def check(subject: Subject) -> Iterator[Sign]:
                 "rows_kept": round(kept),
             },
         )
+
+
+def obstructed(condition: str) -> Term | None:
+    """Return the condition that only a special index could serve, None where a plain one could serve another."""
+    found = terms(condition)
+    if any(term.indexable for term in found):
+        return None  # A1 and A4 speak of the column that can be indexed
+    return next((term for term in found if term.obstacle is not None and _has_cure(term)), None)
 
 
 def _has_cure(term: Term) -> bool:
