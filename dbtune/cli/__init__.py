@@ -14,7 +14,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help and errors start three times as fast
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="PostgreSQL tuning and index migrations, with the evidence attached.",
     epilog="Exit codes: 0 fine, 1 findings at or over --fail-on, 2 wrong usage or bad input file, 3 server unreachable "
     "or refused, 4 refused as unsafe, 5 gave up (time, lock, budget), 130/143 stopped by a signal.",
 )
