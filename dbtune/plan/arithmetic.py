@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 
 from dbtune.plan.tree import GATHERS, Buffers, Node, Plan
 
@@ -102,7 +102,8 @@ def analyse(plan: Plan) -> Analysis:
     )
     blocks = _self_blocks(plan, payers)
     execution = plan.execution_ms
-    total = [sum(counts) for counts in zip(*(astuple(b) for b in blocks if b is not None), strict=True)]
+    known = [b for b in blocks if b is not None]
+    total = Buffers(**{f.name: sum(getattr(b, f.name) for b in known) for f in fields(Buffers)}) if known else None
     trigger_ms, inside = _triggers(plan, inclusive, self_ms)
     if inside:
         self_ms = [t - inside.get(i, 0.0) if t is not None else None for i, t in enumerate(self_ms)]
@@ -129,7 +130,7 @@ def analyse(plan: Plan) -> Analysis:
         trigger_ms=trigger_ms,
         serialization_ms=serialization,
         other_ms=other,
-        blocks=Buffers(*total) if total else None,
+        blocks=total,
     )
 
 

@@ -73,14 +73,14 @@ def _nodes(outcome: Outcome, width: int) -> list[str]:
             lines += textwrap.wrap(label, width, initial_indent=lead, subsequent_indent=f"{indent}    ")
             details.insert(0, _sentence(node, measure, plan))
         for detail in details:
-            lines += textwrap.wrap(
-                detail,
-                max(width, len(indent) + 40),
-                initial_indent=f"{indent}    ",
-                subsequent_indent=f"{indent}      ",
-                break_on_hyphens=False,
-            )
+            lines += _wrapped(detail, max(width, len(indent) + 40), f"{indent}    ")
     return lines
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    if len(indent) + len(text) <= width:  # nearly always, and cheaper than to ask textwrap
+        return [indent + text]
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
 
 
 def _branches(plan: Plan) -> list[tuple[str, str]]:
