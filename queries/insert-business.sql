@@ -1,0 +1,11 @@
+-- dbtune: 1
+-- route: POST /businesses, POST /parties
+-- calls: 2
+-- source: sqlalchemy
+-- types:
+-- - uuid
+-- - text
+-- - timestamp without time zone
+-- sets:
+--   frequent: [4be376b7-01bc-549e-93fb-521b551fc1ee, '00000000000', '2019-01-30 12:00:00']
+INSERT INTO partysvc.business (party_uuid, business_ref, created_on) VALUES ($1::UUID, $2, $3)

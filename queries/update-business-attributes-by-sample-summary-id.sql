@@ -1,0 +1,12 @@
+-- dbtune: 1
+-- route: PUT /businesses/sample/link/{sample}
+-- calls: 3
+-- source: sqlalchemy
+-- types:
+-- - text
+-- - text
+-- sets:
+--   frequent: [b618e81f-8ac8-5afc-bf89-d447743ab385, 2ead5869-e35b-4827-9d74-1d5345f6cfad]
+--   rare: [b618e81f-8ac8-5afc-bf89-d447743ab385, bcbe4e72-9fe2-4c23-baa0-19b72a8c011a]
+--   absent: [b618e81f-8ac8-5afc-bf89-d447743ab385, 00000000-0000-4000-8000-000000000000]
+UPDATE partysvc.business_attributes SET collection_exercise=$1 WHERE partysvc.business_attributes.sample_summary_id = $2

@@ -1,0 +1,11 @@
+-- dbtune: 1
+-- route: PUT /respondents/edit-account-status/{id}
+-- calls: 4
+-- source: sqlalchemy
+-- types:
+-- - partysvc.respondentstatus
+-- - integer
+-- sets:
+--   frequent: [SUSPENDED, '9276']
+--   rare: [ACTIVE, '10564']
+UPDATE partysvc.respondent SET status=$1 WHERE partysvc.respondent.id = $2
