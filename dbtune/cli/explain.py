@@ -184,9 +184,9 @@ def _render(report: Report, tree: str | None, format: options.Format, output_fil
 
         trees = "\n".join(render_tree(outcome, width) for outcome in report.outcomes)
         return f"```\n{trees}```\n" if format is options.Format.MARKDOWN else trees
-    from dbtune.render import table
+    from dbtune.render import explain as tables
 
-    return table.explain(report, width, markdown=format is options.Format.MARKDOWN)
+    return tables.explain(report, width, markdown=format is options.Format.MARKDOWN)
 
 
 def _exit(report: Report, fail_on: Threshold) -> None:

@@ -30,7 +30,8 @@ def scans(
     \b
     Example: dbtune scans --interval 30s
     """
-    from dbtune.render import document, table
+    from dbtune.render import document
+    from dbtune.render import scans as tables
     from dbtune.server import activity
     from dbtune.server import connection as server
     from dbtune.server.interrupt import cancelling
@@ -52,7 +53,7 @@ def scans(
         text = document.to_json(document.scans(report, causes))
     else:
         width = 200 if output_file is not None else output.width()
-        text = table.scans(report, causes, width, markdown=format is options.Format.MARKDOWN)
+        text = tables.scans(report, causes, width, markdown=format is options.Format.MARKDOWN)
     output.write(text, output_file)
     if problems:
         raise typer.Exit(2)

@@ -33,7 +33,8 @@ def tree(outcome: Outcome, width: int) -> str:
     """Return the plan: self time, share, rows estimated → actual, blocks; conditions and findings beside their node."""
     query = outcome.query
     analysis = outcome.analysis
-    lines = [query.name + (f"  {query.route}" if query.route else "")]
+    title = query.name + (f": {query.route}" if query.route else "")
+    lines = textwrap.wrap(title, width, subsequent_indent="    ", break_on_hyphens=False)
     explained = outcome.explained
     if explained.parameter_set is not None:
         lines.append(f"parameter set {explained.parameter_set}")
@@ -42,7 +43,7 @@ def tree(outcome: Outcome, width: int) -> str:
     if analysis is None:
         return "\n".join(lines) + "\n"
     lines += ["", *_nodes(outcome, width)]
-    lines += ["", _total(outcome)]
+    lines += ["", *_wrapped(_total(outcome), width, "")]
     for finding in outcome.findings:
         text = (
             f"{finding.severity.word} {finding.rule} {finding.title}: {finding.message}. Would help: {finding.advice}."
