@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
+from pytest_postgresql.janitor import DatabaseJanitor
 from sqlalchemy import Connection, make_url
 
 from dbtune import config
@@ -71,10 +71,15 @@ def server(data_dir: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedServ
 @pytest.fixture
 def database_url(server: EmbeddedServer) -> Iterator[str]:
     """The URL of an empty database of its own."""
-    name = f"test_{next(_names)}"
-    _maintain(server, f"CREATE DATABASE {name}")
-    yield make_url(server.url()).set(drivername="postgresql+psycopg2", database=name).render_as_string()
-    _maintain(server, f"DROP DATABASE {name} WITH (FORCE)")
+    url = make_url(server.url())
+    janitor = DatabaseJanitor(
+        user=url.username or "",
+        host=str(url.query["host"]),
+        port=str(url.query["port"]),
+        dbname=f"test_{next(_names)}",
+    )
+    with janitor:
+        yield url.set(drivername="postgresql+psycopg2", database=janitor.dbname).render_as_string()
 
 
 @pytest.fixture
@@ -82,13 +87,3 @@ def db(database_url: str) -> Iterator[Connection]:
     """A connection to an empty database, as superuser."""
     with connection.connect(connection.Target(make_url(database_url), "test")) as opened:
         yield opened
-
-
-def _maintain(server: EmbeddedServer, statement: str) -> None:
-    opened = psycopg2.connect(server.url())
-    try:
-        opened.autocommit = True
-        with opened.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        opened.close()

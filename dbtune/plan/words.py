@@ -52,3 +52,14 @@ def relation(node: Node) -> str:
 def plural(value: float, noun: str) -> str:
     """Return ``1 row`` or ``2 rows``."""
     return f"{number(value)} {noun}" if value == 1 else f"{number(value)} {noun}s"
+
+
+def unexpected(rows: Count, expected: float) -> str:
+    """Return ``≈ 20,000 rows where 200 were expected``."""
+    came = f"{count(rows)} {'row' if rows.value == 1 else 'rows'}"
+    return f"{came} where {number(expected)} {'was' if expected == 1 else 'were'} expected"
+
+
+def excerpt(text: str, limit: int = 90) -> str:
+    """Return the text, without its end where it is longer than that."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

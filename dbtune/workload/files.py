@@ -141,7 +141,9 @@ def _header(lines: list[str], path: Path) -> Mapping[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "cannot be read"
-        raise BadFile(path, f"header is not YAML: {problem}", line=min(mark.line + 1, len(lines)) if mark else 1) from None
+        raise BadFile(
+            path, f"header is not YAML: {problem}", line=min(mark.line + 1, len(lines)) if mark else 1
+        ) from None
     except ValueError as error:  # such as a date of the 31st of February
         raise BadFile(path, f"header is not YAML: {error}", line=1) from None
     if fields["dbtune"] != FORMAT_VERSION:
