@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,14 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dbtune.cli import duration, options, output
-from dbtune.errors import ServerError, Unsafe, UsageError
+from dbtune.errors import BadFile, ServerError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from dbtune.plan.explain import Explained, Options
     from dbtune.plan.report import Report
-    from dbtune.workload.query import Query, Workload
 
 
 class Threshold(StrEnum):
@@ -37,6 +32,10 @@ def explain(
     tree: Annotated[
         str | None, typer.Option("--tree", metavar="NAME", help="Show this query's plan as a tree, and only it.")
     ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", metavar="FILE|-", help="Read plans from a file instead: JSON, YAML, XML or text."),
+    ] = None,
     plan_only: Annotated[bool, typer.Option("--plan-only", help="Plan without running anything.")] = False,
     param_set: Annotated[
         str | None,
@@ -46,9 +45,22 @@ def explain(
         bool,
         typer.Option("--write-ok", help="Run statements that change data too, and roll them back."),
     ] = False,
+    no_prove: Annotated[
+        bool, typer.Option("--no-prove", help="Do not run again with more work_mem what went to disk.")
+    ] = False,
     timeout: Annotated[
         str, typer.Option(metavar="TIME", help="Stop a statement after this time, such as 500ms.")
     ] = "30s",
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save the report as a baseline for --compare and check.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Show what changed since a baseline, query by query.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one self-contained page with every plan.")
+    ] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="List what can be found, and end.")] = False,
     fail_on: Annotated[
         Threshold, typer.Option(help="Exit 1 on a finding of this severity or worse.")
     ] = Threshold.NEVER,
@@ -65,28 +77,68 @@ def explain(
     \b
     Example: dbtune explain
              dbtune explain --tree select-business-by-business-ref
-             dbtune explain --format json --output report.json --fail-on high
+             dbtune explain --save before.json && dbtune explain --compare before.json
+             dbtune explain --plan plan.txt
     """
+    for path in (output_file, save, html):
+        output.check_writable(path)
+    if rules:
+        _list_rules(format, output_file)
+        return
+    if plan is not None:
+        if names or tree or compare or plan_only or param_set or write_ok:
+            raise UsageError("--plan reads plans that exist: it takes no names and no options about running")
+        report = _read(plan)
+    else:
+        report = _run(
+            names or (),
+            tree,
+            param_set,
+            query_dir,
+            url,
+            compare,
+            plan_only=plan_only,
+            write_ok=write_ok,
+            prove=not no_prove,
+            paths=save is not None,
+            timeout=timeout,
+            quiet=quiet,
+        )
+    for problem in report.problems:
+        typer.echo(f"dbtune: {problem}", err=True)
+    text = _render(report, tree, format, output_file, trees=plan is not None, compared=compare is not None)
+    output.write(text, output_file)
+    _save(report, save, html)
+    _exit(report, fail_on)
+
+
+def _run(
+    names: list[str] | tuple[()],
+    tree: str | None,
+    param_set: str | None,
+    query_dir: Path,
+    url: str | None,
+    compare: Path | None,
+    *,
+    plan_only: bool,
+    write_ok: bool,
+    prove: bool,
+    paths: bool,
+    timeout: str,
+    quiet: bool,
+) -> Report:
+    from dbtune.cli import workload
+    from dbtune.plan import baseline
     from dbtune.plan.explain import Options
-    from dbtune.workload import files
+    from dbtune.plan.survey import Wanted
 
     limit = Options(analyze=not plan_only, write_ok=write_ok, statement_timeout_ms=_timeout(timeout))
-    output.check_writable(output_file)
-    loaded = files.load_folder(query_dir)
-    chosen = [*(names or ()), tree] if tree is not None else names or []
-    queries = _select(loaded.workload, chosen, [p.path.stem for p in loaded.problems], query_dir)
-    _check_set(queries, param_set)
-    report = _run(url, queries, param_set, limit, quiet)
-    _check_tables(report)
-    problems = [p for p in loaded.problems if not chosen or p.path.stem in chosen]
-    problems += [o.explained.fault for o in report.outcomes if o.explained.fault is not None]
-    for problem in problems:
-        typer.echo(f"dbtune: {problem}", err=True)
-    from dataclasses import replace
-
-    report = replace(report, problems=tuple(problems))
-    output.write(_render(report, tree, format, output_file), output_file)
-    _exit(report, fail_on)
+    before = baseline.load(compare) if compare is not None else None
+    chosen = workload.choose(query_dir, [*names, tree] if tree is not None else list(names), param_set)
+    wanted = Wanted(param_set=param_set, options=limit, compare=paths, prove=prove)
+    report = workload.run(url, chosen.queries, wanted, before, quiet)
+    faults = [o.explained.fault for o in report.outcomes if o.explained.fault is not None]
+    return replace(report, problems=(*chosen.problems, *faults))
 
 
 def _timeout(text: str) -> int:
@@ -96,97 +148,84 @@ def _timeout(text: str) -> int:
     return limit
 
 
-def _select(workload: Workload, names: list[str], broken: list[str], folder: Path) -> tuple[Query, ...]:
-    wanted = [name for name in dict.fromkeys(n.removesuffix(".sql") for n in names) if name not in broken]
-    if names and not wanted:
-        return ()
+def _read(name: str) -> Report:
+    """Return a report on plans in a file or on stdin; no server is asked."""
+    import sys
+
+    from dbtune.plan.explain import Explained, Status
+    from dbtune.plan.formats import UnreadablePlan, documents
+    from dbtune.plan.parse import NotAPlan, parse
+    from dbtune.plan.report import Report, outcome
+    from dbtune.workload.query import Query
+
+    path = Path("stdin" if name == "-" else name)
     try:
-        return workload.select(wanted)
-    except KeyError as missing:
-        name = str(missing.args[0])
-        known = [query.name for query in workload.queries]
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = (
-            f"did you mean {near[0]}?"
-            if near
-            else f"the folder holds {len(known)} queries, such as {known[0]}"
-            if known
-            else "none there can be read"
+        data = sys.stdin.buffer.read() if name == "-" else path.read_bytes()
+    except OSError as error:
+        raise BadFile(path, f"cannot be read: {error.strerror}") from None
+    # Log files and pasted text may hold anything: what is not UTF-8 is kept as a mark.
+    text = data.decode("utf-8", errors="replace")
+    try:
+        plans = [plan for document in documents(text) for plan in parse(document)]
+    except UnreadablePlan as error:
+        raise BadFile(path, error.reason, line=error.line) from None
+    except NotAPlan as error:
+        raise BadFile(path, str(error)) from None
+    except RecursionError:
+        raise BadFile(path, "is nested too deeply to be a plan") from None
+    outcomes = []
+    for number, plan in enumerate(plans, 1):
+        statement = str(plan.raw.get("Query Text", ""))
+        label = path.stem if len(plans) == 1 else f"{path.stem}-{number}"
+        status = Status.MEASURED if plan.is_analyzed else Status.PLANNED
+        reason = None if plan.is_analyzed else "the plan was made without ANALYZE: costs and estimates only"
+        explained = Explained(
+            query=Query(name=label, statement=statement), parameter_set=None, status=status, plan=plan, reason=reason
         )
-        raise UsageError(f"{folder} holds no query {name}; {hint}") from None
+        outcomes.append(outcome(explained))
+    return Report(server=str(path), version="", outcomes=tuple(outcomes), selected=len(outcomes))
 
 
-def _check_set(queries: Iterable[Query], wanted: str | None) -> None:
-    known = sorted({chosen.name for query in queries for chosen in query.sets})
-    if wanted is not None and wanted not in known:
-        raise UsageError(f"no query has a parameter set {wanted}; known: {', '.join(known) or 'none'}")
+def _list_rules(format: options.Format, output_file: Path | None) -> None:
+    from dbtune.render import rules
+
+    width = 200 if output_file is not None else output.width()
+    output.write(rules.listing(format.value, width), output_file)
 
 
-def _run(url: str | None, queries: tuple[Query, ...], param_set: str | None, limit: Options, quiet: bool) -> Report:
-    from dbtune.plan import explain as plans
-    from dbtune.plan.report import Report, outcome, relations
-    from dbtune.server import connection as server
-    from dbtune.server.catalog import table_facts
-    from dbtune.server.interrupt import cancelling
-
-    target = server.resolve(url, output.note(quiet))
-    with server.connect(target) as connection, server.translated(target):
-        if limit.write_ok:
-            _check_not_production(connection)
-        done: list[Explained] = []
-        interrupted = False
-        try:
-            with cancelling(), output.progress("explaining", len(queries), quiet) as step:
-                for query in queries:
-                    step(query.name)
-                    done.append(plans.explain(connection, query, plans.choose_set(query, param_set), limit))
-        except KeyboardInterrupt:
-            interrupted = True
-            connection.rollback()
-        facts = table_facts(connection, relations(done))
-        version = server.version_text(server.server_version_num(connection))
-    if target.source != "--url":
-        origin = f"{target} ({'embedded server' if target.source == 'embedded' else '$' + target.source})"
-    else:
-        origin = str(target)
-    return Report(
-        server=origin,
-        version=version,
-        outcomes=tuple(outcome(explained, facts) for explained in done),
-        interrupted=interrupted,
-        selected=len(queries),
-    )
-
-
-def _check_not_production(connection: Connection) -> None:
-    """Refuse to run changes on a server that its owner marked: ALTER DATABASE … SET dbtune.production = on."""
-    marked = connection.exec_driver_sql("/* dbtune */ SELECT current_setting('dbtune.production', true)").scalar()
-    connection.rollback()
-    if str(marked or "").lower() in ("on", "true", "yes", "1", "t", "y"):
-        raise Unsafe("this server is marked as production (dbtune.production): --write-ok is refused here")
-
-
-def _check_tables(report: Report) -> None:
-    """A database without any of the tables is the wrong one: one line says so, instead of one for each query."""
-    if report.outcomes and all(o.explained.sqlstate in ("42P01", "3F000") for o in report.outcomes):
-        hint = "; dbtune party load makes the party service's" if "embedded" in report.server else ""
-        raise ServerError(f"{report.server} has none of the tables of {len(report.outcomes)} queries{hint}")
-
-
-def _render(report: Report, tree: str | None, format: options.Format, output_file: Path | None) -> str:
+def _render(
+    report: Report, tree: str | None, format: options.Format, output_file: Path | None, *, trees: bool, compared: bool
+) -> str:
     if format is options.Format.JSON:
         from dbtune.render import document
 
         return document.to_json(document.explain(report))
+    markdown = format is options.Format.MARKDOWN
     width = 200 if output_file is not None else output.width()
-    if tree is not None:
+    if compared and tree is None:
+        from dbtune.render import comparison
+
+        return comparison.changes(report, width, markdown=markdown)
+    if tree is not None or (trees and len(report.outcomes) == 1):
         from dbtune.render.tree import tree as render_tree
 
-        trees = "\n".join(render_tree(outcome, width) for outcome in report.outcomes)
-        return f"```\n{trees}```\n" if format is options.Format.MARKDOWN else trees
+        colour = output_file is None and not markdown and output.has_colour()
+        drawn = "\n".join(render_tree(outcome, width, colour=colour) for outcome in report.outcomes)
+        return f"```\n{drawn}```\n" if markdown else drawn
     from dbtune.render import explain as tables
 
-    return tables.explain(report, width, markdown=format is options.Format.MARKDOWN)
+    return tables.explain(report, width, markdown=markdown)
+
+
+def _save(report: Report, save: Path | None, html: Path | None) -> None:
+    if save is not None:
+        from dbtune.render import document
+
+        output.write(document.to_json(document.explain(report)), save)
+    if html is not None:
+        from dbtune.render.html import page
+
+        output.write(page(report), html)
 
 
 def _exit(report: Report, fail_on: Threshold) -> None:

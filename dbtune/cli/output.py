@@ -24,6 +24,11 @@ def width() -> int:
     return _UNBOUNDED
 
 
+def has_colour() -> bool:
+    """Return whether stdout takes colour: a terminal that is not dumb, and NO_COLOR is not set (no-color.org)."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+
+
 def check_writable(path: Path | None) -> None:
     """Find out before the work whether its result can be written.
 

@@ -50,8 +50,8 @@ class Contents:
 
     def __str__(self) -> str:
         """Return what there is in a few words."""
-        rows = ", ".join(f"{count:,} {table}" for table, count in self.counts.items() if count)
-        return f"{rows} ({f'loaded as {self.scale}' if self.scale else 'not loaded by dbtune'})"
+        counts = ", ".join(f"{count:,} {table}" for table, count in self.counts.items() if count)
+        return f"{counts} ({f'loaded as {self.scale}' if self.scale else 'not loaded by dbtune'})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from dbtune.errors import BadFile, ServerError
+from dbtune.plan.access import access_paths
 from dbtune.plan.parse import parse
 from dbtune.plan.tree import Plan
 from dbtune.server.connection import MARKER, is_lost, reason, server_version_num, sqlstate
 from dbtune.sql import quote_literal
 from dbtune.workload import lexer
-from dbtune.workload.query import ParameterSet, Query
-
-GENERIC = "generic"
-"""The name under which a plan without parameter values is reported."""
+from dbtune.workload.query import GENERIC, ParameterSet, Query
 
 _NAME = "dbtune_query"
 _WRITERS = frozenset({"ModifyTable", "LockRows"})
@@ -65,6 +63,8 @@ class Options:
     warm_up: bool = True
     statement_timeout_ms: int = 30_000
     lock_timeout_ms: int = 2_000
+    settings: tuple[tuple[str, str], ...] = ()
+    """Settings for these transactions only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,14 @@ class Explained:
     fault: BadFile | None = None
     timed_out: bool = False
     sqlstate: str | None = None
+
+    @property
+    def provenance(self) -> str | None:
+        """Where the values come from: captured, sampled, or generic (there are none); None without parameters."""
+        if self.parameter_set is None or self.parameter_set == GENERIC:
+            return self.parameter_set
+        chosen = self.query.parameter_set(self.parameter_set)
+        return chosen.provenance if chosen is not None else None
 
 
 def choose_set(query: Query, wanted: str | None = None) -> ParameterSet | None:
@@ -124,6 +132,48 @@ def explain(
         if is_lost(error):
             raise ServerError(f"the connection was lost during {query.name}: {reason(error)}") from None
         return _refused(query, name, plan, error, options)
+
+
+def alternatives(connection: Connection, query: Query, options: Options) -> dict[str, Plan]:
+    """Plan a query with each of its parameter sets and without any (:data:`GENERIC`); nothing is run.
+
+    What the server refuses is left out.
+    """
+    if not lexer.parameter_count(query.statement):
+        return {}
+    plans: dict[str, Plan] = {}
+    asked = _plan_options(server_version_num(connection))
+    with suppress(DBAPIError), _transaction(connection, query, options, generic=False):
+        for chosen in query.sets:
+            plans[chosen.name] = _plan(connection, asked, _execute(query, chosen))
+        _send(connection, "SET LOCAL plan_cache_mode = 'force_generic_plan'")
+        plans[GENERIC] = _plan(connection, asked, _execute(query, query.sets[0] if query.sets else None))
+    return plans
+
+
+def index_paths(connection: Connection, query: Query, chosen: ParameterSet | None, options: Options) -> dict[str, bool]:
+    """Return for each table of a query whether any index could look up its rows; nothing is run.
+
+    The planner is asked with sequential scans discouraged, then also hash and merge joins, so that small tables and
+    today's statistics do not hide an index that is there.
+    """
+    found: dict[str, bool] = {}
+    asked = _plan_options(server_version_num(connection))
+    generic = chosen is None and lexer.parameter_count(query.statement) > 0
+    with suppress(DBAPIError), _transaction(connection, query, options, generic=generic):
+        for settings in ((), ("enable_seqscan",), ("enable_hashjoin", "enable_mergejoin")):
+            for name in settings:
+                _send(connection, f"SET LOCAL {name} = off")
+            for path in access_paths(_plan(connection, asked, _execute(query, chosen))):
+                found[path.relation] = found.get(path.relation, False) or path.looks_up
+    return found
+
+
+def with_work_mem(
+    connection: Connection, query: Query, chosen: ParameterSet | None, options: Options, work_mem_kb: int
+) -> Explained:
+    """Measure a query again with another work_mem, for this one execution; as :func:`explain` otherwise."""
+    return explain(connection, query, chosen, replace(options, settings=(("work_mem", f"{work_mem_kb}kB"),)))
 
 
 def _refused(query: Query, name: str | None, plan: Plan | None, error: DBAPIError, options: Options) -> Explained:
@@ -175,6 +225,7 @@ def _transaction(connection: Connection, query: Query, options: Options, *, gene
             "idle_in_transaction_session_timeout": "60000",
             "standard_conforming_strings": "on",
             "plan_cache_mode": "force_generic_plan" if generic else "force_custom_plan",
+            **dict(options.settings),
         }
         for name, value in settings.items():
             _send(connection, f"SET LOCAL {name} = {quote_literal(value)}")

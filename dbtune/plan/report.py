@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from dbtune.errors import BadFile
-from dbtune.plan.arithmetic import Analysis, Count
+from dbtune.plan.arithmetic import Analysis, Count, analyse
+from dbtune.plan.comparison import Change, Work, compare, work
 from dbtune.plan.explain import Explained, Status
 from dbtune.plan.finding import Finding, Severity
+from dbtune.plan.negatives import checked, unchecked
 from dbtune.plan.rules import judge
 from dbtune.plan.subject import Subject
+from dbtune.plan.tree import Plan
 from dbtune.server.facts import Facts
 from dbtune.workload.query import Query
 
@@ -33,12 +36,24 @@ class SequentialScan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One query's part of the report; ``analysis`` is None where there is no plan."""
+    """One query's part of the report; ``analysis`` is None where there is no plan.
+
+    ``alternatives`` are its plans with other parameter sets, by the set's name. ``index_paths`` tells for each table
+    whether an index could look up its rows; None where nobody asked. ``changes`` are against a baseline.
+    """
 
     explained: Explained
     analysis: Analysis | None
     scans: tuple[SequentialScan, ...]
     findings: tuple[Finding, ...]
+    alternatives: Mapping[str, Plan] = field(default_factory=dict)
+    index_paths: Mapping[str, bool] | None = None
+    changes: tuple[Change, ...] | None = None
+    before: Work | None = None
+    checked: tuple[str, ...] = ()
+    """What was looked at and is fine."""
+    unchecked: tuple[str, ...] = ()
+    """What could not be looked at, and why."""
 
     @property
     def query(self) -> Query:
@@ -151,13 +166,31 @@ class Report:
         return sorted(tables, key=lambda t: (-t.rows_read, t.relation))
 
 
-def outcome(explained: Explained, facts: Facts | None = None) -> Outcome:
-    """Return what a query's plan tells."""
+def outcome(
+    explained: Explained,
+    facts: Facts | None = None,
+    *,
+    alternatives: Mapping[str, Plan] | None = None,
+    index_paths: Mapping[str, bool] | None = None,
+    before: Analysis | None = None,
+) -> Outcome:
+    """Return what a query's plan tells; ``before`` is its plan in a baseline."""
     if explained.plan is None:
         return Outcome(explained=explained, analysis=None, scans=(), findings=())
-    subject = Subject.of(explained.plan, facts)
+    analysis = analyse(explained.plan)
+    others = alternatives or {}
+    subject = Subject(analysis, facts or Facts(), others, before.plan if before is not None else None)
     return Outcome(
-        explained=explained, analysis=subject.analysis, scans=tuple(_scans(subject)), findings=judge(subject)
+        explained=explained,
+        analysis=analysis,
+        scans=tuple(_scans(subject)),
+        findings=judge(subject),
+        alternatives=others,
+        index_paths=index_paths,
+        changes=tuple(compare(before, analysis)) if before is not None else None,
+        before=work(before) if before is not None else None,
+        checked=tuple(checked(subject)),
+        unchecked=tuple(unchecked(subject)),
     )
 
 

@@ -38,8 +38,8 @@ class Misestimate:
     Only scans of tables, whose rows decide how the table is read, and nodes below a join, which was chosen by them.
 
     ``ratio`` is rows that came by rows expected, at least one a loop, and as near to 1 as rounding allows: above 1
-    where too few were expected. ``share`` is the part of the statement that was planned with it: the join that the
-    node feeds with all below it; the node itself where no join is above it.
+    where too few were expected. ``share`` is the part of the statement that was planned with it: the joins above
+    with all below them; the node itself where no join is above it.
     """
 
     node: Node
@@ -67,6 +67,10 @@ class Subject:
 
     analysis: Analysis
     facts: Facts = field(default_factory=Facts)
+    alternatives: Mapping[str, Plan] = field(default_factory=dict)
+    """Plans of the same statement with its other parameter sets and without any, by the set's name; not run."""
+    before: Plan | None = None
+    """The statement's plan in a baseline."""
     _by_type: Mapping[str, list[Node]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -258,16 +262,17 @@ class Subject:
         return [n for n in self.plan.children(node) if n.parent_relationship in sides]
 
     def _join_above(self, node: Node) -> Node | None:
-        """Return the join whose input the node's rows are; for those of a CTE, a join of one of its scans."""
-        below = node
+        """Return the topmost join that took the node's rows; those of a CTE count where it is scanned."""
+        below, found = node, None
         for above in self.plan.ancestors(node):
             if below.cte is not None:
                 joins = [self._join_above(scan) for scan in self._scans_of(below)]
-                return next((join for join in joins if join is not None), None)
-            if below.parent_relationship not in _INPUTS or above.node_type in JOINS:
-                return above if below.parent_relationship in _INPUTS else None
+                return found or next((join for join in joins if join is not None), None)
+            if below.parent_relationship not in _INPUTS:
+                break
+            found = above if above.node_type in JOINS else found
             below = above
-        return None
+        return found
 
     def _scans_of(self, cte: Node) -> list[Node]:
         return [n for n in self.running("CTE Scan") if n.raw.get("CTE Name") == cte.cte]

@@ -9,6 +9,7 @@ from typing import Any
 from dbtune.plan.arithmetic import Count
 from dbtune.plan.finding import Finding
 from dbtune.plan.report import Outcome, Report, SequentialScan
+from dbtune.plan.tree import Plan
 from dbtune.server.activity import ScanReport
 
 SCHEMA_VERSION = 1
@@ -50,7 +51,9 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "calls": outcome.query.calls,
         "status": explained.status.value,
         "reason": explained.reason,
+        "statement": outcome.query.statement,
         "parameter_set": explained.parameter_set,
+        "values": explained.provenance,
         "timed_out": explained.timed_out,
     }
     if analysis is None:
@@ -63,8 +66,17 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "buffers": asdict(analysis.blocks) if analysis.blocks is not None and outcome.is_measured else None,
         "sequential_scans": [_scan(scan) for scan in outcome.scans],
         "findings": [finding(f) for f in outcome.findings],
+        "checked": list(outcome.checked),
+        "unchecked": list(outcome.unchecked),
+        "alternatives": {name: _alternative(plan) for name, plan in outcome.alternatives.items()},
+        "index_paths": dict(outcome.index_paths) if outcome.index_paths is not None else None,
+        "changes": [asdict(change) for change in outcome.changes] if outcome.changes is not None else None,
         "plan": analysis.plan.document(),
     }
+
+
+def _alternative(plan: Plan) -> dict[str, Any]:
+    return {"total_cost": plan.root.total_cost, "plan_rows": plan.root.plan_rows, "plan": plan.document()}
 
 
 def finding(found: Finding) -> dict[str, Any]:

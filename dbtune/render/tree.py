@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from dbtune.plan import words
+from dbtune.plan.access import access_paths, shape
 from dbtune.plan.arithmetic import Measure
 from dbtune.plan.report import Outcome
 from dbtune.plan.tree import Node, Plan
@@ -29,30 +30,65 @@ _MAX_DEPTH = 30
 """Deeper nodes are not indented further: the tree must stay readable."""
 
 
-def tree(outcome: Outcome, width: int) -> str:
-    """Return the plan: self time, share, rows estimated → actual, blocks; conditions and findings beside their node."""
+SHOWN = 3
+"""Findings told in words; JSON has all."""
+
+
+def tree(outcome: Outcome, width: int, *, colour: bool = False) -> str:
+    """Return the plan: self time, share, rows estimated → actual, blocks; conditions and findings beside their node.
+
+    With ``colour``, nodes that take half of the time or more are red, those that take a tenth yellow.
+    """
     query = outcome.query
     analysis = outcome.analysis
     title = query.name + (f": {query.route}" if query.route else "")
     lines = textwrap.wrap(title, width, subsequent_indent="    ", break_on_hyphens=False)
     explained = outcome.explained
     if explained.parameter_set is not None:
-        lines.append(f"parameter set {explained.parameter_set}")
+        lines.append(f"parameter set {explained.parameter_set} ({explained.provenance})")
     if explained.reason is not None:
         lines.append(f"{explained.status.value}: {explained.reason}")
     if analysis is None:
         return "\n".join(lines) + "\n"
-    lines += ["", *_nodes(outcome, width)]
+    lines += ["", *_nodes(outcome, width, colour)]
     lines += ["", *_wrapped(_total(outcome), width, "")]
-    for finding in outcome.findings:
+    for finding in outcome.findings[:SHOWN]:
         text = (
             f"{finding.severity.word} {finding.rule} {finding.title}: {finding.message}. Would help: {finding.advice}."
         )
-        lines.append(textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False))
+        lines += _wrapped(text, width, "")
+    if len(outcome.findings) > SHOWN:
+        lines.append(f"{len(outcome.findings) - SHOWN} more with --format json")
+    lines += _beside(outcome, width)
+    if outcome.checked:
+        lines += _wrapped(f"Fine: {'; '.join(outcome.checked)}.", width, "")
+    if outcome.unchecked:
+        lines += _wrapped(f"Not checked: {'; '.join(outcome.unchecked)}.", width, "")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _nodes(outcome: Outcome, width: int) -> list[str]:
+def _beside(outcome: Outcome, width: int) -> list[str]:
+    """Return the plans for other parameter sets, a line each: cost, rows expected, and how each table is reached."""
+    if len(outcome.alternatives) < 2:
+        return []
+    if len({shape(plan) for plan in outcome.alternatives.values()}) == 1:
+        return ["", *_wrapped(f"The same plan for other values: {', '.join(outcome.alternatives)}.", width, ""), ""]
+    rows = [
+        [name, words.number(round(plan.root.total_cost)), words.number(plan.root.plan_rows), _paths(plan)]
+        for name, plan in outcome.alternatives.items()
+    ]
+    sizes = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = ["", "Planned with other values (cost, rows expected, scans):"]
+    for name, cost, expected, paths in rows:
+        lines += _wrapped(f"{name:<{sizes[0]}}  {cost:>{sizes[1]}}  {expected:>{sizes[2]}}  {paths}", width, "  ")
+    return [*lines, ""]
+
+
+def _paths(plan: Plan) -> str:
+    return ", ".join(f"{p.relation} by {p.text}" for p in access_paths(plan)) or "no table"
+
+
+def _nodes(outcome: Outcome, width: int, colour: bool) -> list[str]:
     analysis = outcome.analysis
     assert analysis is not None
     plan = analysis.plan
@@ -67,15 +103,21 @@ def _nodes(outcome: Outcome, width: int) -> list[str]:
         label = " ".join(part for part in (_subplan(node), node.label, _loops(node)) if part)
         details = [*_details(node, measure), *flags.get(node.number, [])]
         if beside:
-            lines.append(f"{_columns(node, measure, plan)}  {lead}{label}")
+            lines.append(_coloured(f"{_columns(node, measure, plan)}  {lead}{label}", measure, colour))
             indent = " " * (len(_HEADERS) - 4) + below
         else:
             indent = below
-            lines += textwrap.wrap(label, width, initial_indent=lead, subsequent_indent=f"{indent}    ")
+            wrapped = textwrap.wrap(label, width, initial_indent=lead, subsequent_indent=f"{indent}    ")
+            lines += [_coloured(line, measure, colour) for line in wrapped]
             details.insert(0, _sentence(node, measure, plan))
         for detail in details:
             lines += _wrapped(detail, max(width, len(indent) + 40), f"{indent}    ")
     return lines
+
+
+def _coloured(line: str, measure: Measure, colour: bool) -> str:
+    code = "31" if measure.share >= 0.5 else "33" if measure.share >= 0.1 else None
+    return f"\x1b[{code}m{line}\x1b[0m" if colour and code is not None else line
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
@@ -148,9 +190,22 @@ def _details(node: Node, measure: Measure) -> list[str]:
             details.append(f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
     if measure.removed is not None and measure.removed.value > 0:
         details.append(f"rows dropped by filters: {words.count(measure.removed)}")
+    if (off := _misestimate(measure)) is not None:
+        details.append(off)
     if node.raw.get("Sort Space Type") == "Disk":
         details.append(f"sorted on disk: {words.size(node.number_of('Sort Space Used') / 8)}")
     return details
+
+
+def _misestimate(measure: Measure) -> str | None:
+    """Return the flag of an estimate that is off tenfold or more; where rounding hides the figure there is none."""
+    if measure.rows is None or measure.rows.error > 0.1 * measure.rows.value:
+        return None
+    estimated, actual = max(1.0, measure.estimated_rows), max(1.0, measure.rows.value)
+    if max(estimated, actual) < 10 * min(estimated, actual):
+        return None
+    times = words.number(round(max(estimated, actual) / min(estimated, actual)))
+    return f"◆ estimate {times} times too {'high' if estimated > actual else 'low'}"
 
 
 def _total(outcome: Outcome) -> str:

@@ -13,11 +13,12 @@ from dbtune.server.facts import Facts, IndexFacts, TableFacts
 def table_facts(connection: Connection, names: Iterable[str]) -> Facts:
     """Read the facts about these tables (``schema.table``), from pg_class, pg_index and pg_stat_all_tables.
 
+    And the settings that bound memory, from pg_settings.
+
     Tables that do not exist are left out.
     """
     wanted = sorted(set(names))
-    if not wanted:
-        return Facts()
+    settings = connection.execute(text(sql.load("memory_settings"))).all()
     rows = connection.execute(text(sql.load("table_facts")), {"names": wanted}).mappings().all()
     connection.rollback()
     tables = (
@@ -33,4 +34,4 @@ def table_facts(connection: Connection, names: Iterable[str]) -> Facts:
         )
         for row in rows
     )
-    return Facts(tables={table.name: table for table in tables})
+    return Facts(tables={table.name: table for table in tables}, settings={row.name: row.setting for row in settings})

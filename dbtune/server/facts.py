@@ -47,7 +47,10 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Facts by ``schema.table``, and settings that differ from the server's defaults; empty: nothing is known."""
+    """Facts by ``schema.table``, and settings as pg_settings spells them; empty: nothing is known.
+
+    ``settings`` are those of dbtune/sql/memory_settings.sql, in its units.
+    """
 
     tables: Mapping[str, TableFacts] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+GENERIC = "generic"
+"""The name under which a plan without parameter values is reported."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterSet:
-    """Values for ``$1…$n`` in PostgreSQL's text format (an array is ``{a,b}``, bytea ``\\x…``), None for NULL."""
+    """Values for ``$1…$n`` in PostgreSQL's text format (an array is ``{a,b}``, bytea ``\\x…``), None for NULL.
+
+    ``provenance`` is where they come from: ``captured`` from the application, or ``sampled`` from pg_stats.
+    """
 
     name: str
     values: tuple[str | None, ...]
+    provenance: str = "captured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,6 +180,7 @@ def test_an_index_that_another_session_builds_is_left_to_it(database_url: str, a
     alembic("upgrade", schema.FIRST)
     with session(database_url) as writer, session(database_url) as builder, session(database_url) as run:
         add_versions(run)
+        writer("SET idle_in_transaction_session_timeout = '10s'")  # lest a failure waits for ever
         writer("BEGIN")
         writer("UPDATE partysvc.business_attributes SET created_on = now()")
         build = threading.Thread(
@@ -223,17 +224,24 @@ def test_offline_sql_builds_outside_of_transactions_and_notes_only_what_was_chec
     script = alembic("upgrade", "head", sql=True)
     assert "ON_ERROR_STOP" in script
     transaction: list[str] | None = None
+    settings: list[str] = []
     built = noted = 0
     for statement in lexer.statements(script):
         code = "".join(t.text for t in lexer.tokens(statement) if t.kind is not lexer.Kind.COMMENT).strip()
         if code == "BEGIN":
             assert transaction is None
+            assert not settings
             transaction = []
         elif code == "COMMIT":
             assert transaction is not None
             transaction = None
+        elif code.startswith(("SET ", "RESET ")):
+            assert transaction is None
+            word, name, *_ = code.split()
+            settings.append(name) if word == "SET" else settings.remove(name)
         elif "CONCURRENTLY" in code:
             assert transaction is None
+            assert set(settings) == {"lock_timeout", "statement_timeout"}
             built += 1
         elif code.startswith("UPDATE partysvc.alembic_version"):
             assert transaction is not None
@@ -243,6 +251,8 @@ def test_offline_sql_builds_outside_of_transactions_and_notes_only_what_was_chec
             transaction.append(code)
     assert transaction is None
     assert built == noted == len(SHIPPED)
+    for path in REVISIONS[:-1]:  # a transaction for each
+        assert f"COMMIT;\n\nBEGIN;\n\n-- Running upgrade {path.stem} ->" in script
 
 
 def test_offline_sql_does_the_same_as_online(database_url: str, alembic: Alembic) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from dbtune.plan.arithmetic import analyse
 from dbtune.plan.parse import parse
 from dbtune.plan.subject import Subject
 from dbtune.server.facts import Facts, IndexFacts, TableFacts
@@ -25,6 +26,10 @@ HERE = Path(__file__).parent
 class Case:
     """One statement of a rule's cases. ``setup`` runs first in a database of its own, outside any transaction.
 
+    ``parameters`` are the values of ``$1…``; a statement without any is planned once and not anew when it is measured.
+    ``sets`` are parameter sets: their plans and the generic one stand beside. ``before`` are settings with which the
+    statement is planned for a baseline. ``slow_reads`` multiplies the time of reads in the recorded plan: no storage
+    at hand is slow enough.
     ``settings`` are set for the session. ``majors`` are those that have what the case is about (from, to).
     ``evidence`` is what a firing rule must say at least.
     """
@@ -34,10 +39,14 @@ class Case:
     fires: bool
     setup: str
     sql: str
+    parameters: tuple[str, ...] = ()
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    before: Mapping[str, str] | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     analyze: bool = True
     warm_up: bool = True
     needs_jit: bool = False
+    slow_reads: float = 1.0
     majors: tuple[int, int] = (13, 99)
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
@@ -63,20 +72,31 @@ def _cases(path: Path) -> Iterator[Case]:
                 fires=kind == "fires",
                 setup=document.get("setup", "") + "\n" + entry.get("setup", ""),
                 sql=entry["sql"].strip(),
+                parameters=tuple(map(str, entry.get("parameters", []))),
+                sets={name: tuple(map(str, values)) for name, values in entry.get("sets", {}).items()},
+                before={k: str(v) for k, v in entry["before"].items()} if "before" in entry else None,
                 settings={k: str(v) for k, v in {**document.get("settings", {}), **entry.get("settings", {})}.items()},
                 analyze=entry.get("analyze", True),
                 warm_up=entry.get("warm_up", True),
                 needs_jit=entry.get("needs_jit", document.get("needs_jit", False)),
+                slow_reads=entry.get("slow_reads", 1.0),
                 majors=(low, high),
                 evidence=entry.get("evidence", {}),
             )
 
 
-def keep(case: Case, major: int, origin: Mapping[str, str], document: Mapping[str, Any], facts: Facts) -> None:
-    """Write a recorded plan, with where it comes from."""
+def keep(
+    case: Case,
+    major: int,
+    origin: Mapping[str, str],
+    document: Mapping[str, Any],
+    facts: Facts,
+    beside: Mapping[str, Any],
+) -> None:
+    """Write a recorded plan, with where it comes from; ``beside`` are its alternatives and the plan before."""
     path = case.path(major)
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {"origin": dict(origin), "facts": _facts_document(facts), "explain": [document]}
+    record = {"origin": dict(origin), "facts": _facts_document(facts), "explain": [document], **beside}
     path.write_text(json.dumps(record, separators=(",", ":"), default=str) + "\n", encoding="utf-8")
 
 
@@ -84,7 +104,9 @@ def subject(path: Path) -> Subject:
     """Return a recorded plan, ready for the rules."""
     record = json.loads(path.read_text(encoding="utf-8"))
     (plan,) = parse(record["explain"])
-    return Subject.of(plan, _facts(record["facts"]))
+    alternatives = {name: parse(other)[0] for name, other in record.get("alternatives", {}).items()}
+    before = parse(record["before"])[0] if "before" in record else None
+    return Subject(analyse(plan), _facts(record["facts"]), alternatives, before)
 
 
 def _facts_document(facts: Facts) -> dict[str, Any]:

@@ -10,20 +10,22 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg2
-from sqlalchemy import make_url
+from sqlalchemy import Connection, make_url
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from dbtune.plan.explain import Explained, Options, explain
+from dbtune.plan.explain import Explained, Options, alternatives, choose_set, explain
 from dbtune.plan.report import relations
 from dbtune.server import binaries
 from dbtune.server.catalog import table_facts
 from dbtune.server.connection import Target, connect, server_version_num, version_text
 from dbtune.server.embedded import EmbeddedServer
-from dbtune.workload.query import Query
+from dbtune.workload.query import ParameterSet, Query
 from tests.plan import case as cases
 from tests.plan.case import Case
 
@@ -77,16 +79,48 @@ def record_one(server: EmbeddedServer, case: Case, made: dict[str, str]) -> int:
             connection.exec_driver_sql(f"SET {name} = '{value}'")
         connection.commit()
         options = Options(analyze=case.analyze, warm_up=case.warm_up, write_ok=True, statement_timeout_ms=120_000)
-        query = Query(name=case.name, statement=case.sql)
-        explained: Explained = explain(connection, query, None, options)
+        sets = tuple(ParameterSet(name=name, values=values) for name, values in case.sets.items())
+        query = Query(name=case.name, statement=case.sql, sets=sets)
+        beside: dict[str, Any] = {}
+        if case.before is not None:
+            beside["before"] = planned_before(connection, query, case.before)
+        if sets:
+            plans = alternatives(connection, query, options)
+            beside["alternatives"] = {name: plan.document() for name, plan in plans.items()}
+        values = ParameterSet(name="case", values=case.parameters) if case.parameters else choose_set(query)
+        explained: Explained = explain(connection, query, values, options)
         version = server_version_num(connection)
         if explained.plan is None:
             print(f"{case.rule} {case.name} on {version_text(version)}: {explained.reason}", file=sys.stderr)
             return 1
         facts = table_facts(connection, relations([explained]))
         origin = {"server": version_text(version), "recorded_by": "tests/plan/record.py", "statement": case.sql}
-        cases.keep(case, version // 10_000, origin, explained.plan.document(), facts)
+        document = explained.plan.document()
+        if case.slow_reads != 1:
+            origin["edited"] = f"time of reads multiplied by {case.slow_reads:g}, elapsed times raised by as much"
+            slow_down(document, case.slow_reads)
+        cases.keep(case, version // 10_000, origin, document, facts, beside)
     return 0
+
+
+def planned_before(connection: Connection, query: Query, settings: Mapping[str, str]) -> dict[str, Any]:
+    options = Options(write_ok=True, settings=tuple(settings.items()))
+    explained = explain(connection, query, choose_set(query), options)
+    assert explained.plan is not None, explained.reason
+    return explained.plan.document()
+
+
+def slow_down(document: dict[str, Any], factor: float) -> None:
+    """Let every read of shared blocks take ``factor`` times as long; not for parallel plans."""
+    waiting, added = [document["Plan"]], 0.0
+    while waiting:
+        node = waiting.pop()
+        read = node.get("Shared I/O Read Time", 0.0)
+        node["Shared I/O Read Time"] = round(read * factor, 3)
+        node["Actual Total Time"] = round(node["Actual Total Time"] + read * (factor - 1) / node["Actual Loops"], 3)
+        added = max(added, read * (factor - 1))
+        waiting += node.get("Plans", [])
+    document["Execution Time"] = round(document["Execution Time"] + added, 3)
 
 
 def set_up(server: EmbeddedServer, database: str, script: str) -> None:
