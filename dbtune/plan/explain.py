@@ -125,8 +125,13 @@ def explain(
             if refusal := _refusal(query, plan, options, generic=generic):
                 return Explained(query=query, parameter_set=name, status=Status.PLANNED, plan=plan, reason=refusal)
             if options.warm_up:
+                # what the warm-up changes is undone, so that the measured run meets the same rows
+                _send(connection, "SAVEPOINT dbtune_warm_up")
                 _send(connection, f"EXPLAIN (ANALYZE, TIMING OFF) {execute}")
+                _send(connection, "ROLLBACK TO SAVEPOINT dbtune_warm_up")
             measured = _plan(connection, _analyze_options(version), execute)
+            if not needs_values:
+                measured = _with_planning(measured, plan)
             return Explained(query=query, parameter_set=name, status=Status.MEASURED, plan=measured)
     except DBAPIError as error:
         if is_lost(error):
@@ -174,6 +179,12 @@ def with_work_mem(
 ) -> Explained:
     """Measure a query again with another work_mem, for this one execution; as :func:`explain` otherwise."""
     return explain(connection, query, chosen, replace(options, settings=(("work_mem", f"{work_mem_kb}kB"),)))
+
+
+def _with_planning(measured: Plan, planned: Plan) -> Plan:
+    """Return the measured plan with the first one's planning: without parameters the server plans but once."""
+    planning = {key: planned.raw[key] for key in ("Planning", "Planning Time") if key in planned.raw}
+    return replace(measured, raw={**measured.raw, **planning})
 
 
 def _refused(query: Query, name: str | None, plan: Plan | None, error: DBAPIError, options: Options) -> Explained:
@@ -257,7 +268,7 @@ def _execute(query: Query, chosen: ParameterSet | None) -> str:
 
 
 def _plan_options(version: int) -> str:
-    return "VERBOSE, SETTINGS, BUFFERS" + (", MEMORY" if version >= 170_000 else "")
+    return "VERBOSE, SETTINGS, BUFFERS, SUMMARY" + (", MEMORY" if version >= 170_000 else "")
 
 
 def _analyze_options(version: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -153,6 +153,12 @@ class Subject:
             alias for name in re.findall(r"([\w$]+|\"[^\"]+\")\.", expression) if (alias := name.strip('"')) in known
         }
 
+    def has_index(self, node: Node, columns: Sequence[str]) -> str | None:
+        """Return the name of an index that begins with one of the columns, None where there is none or nobody knows."""
+        table = self.facts.table(node.relation)
+        found = (table.leads(column) for column in columns) if table is not None else ()
+        return next((index.name for index in found if index is not None), None)
+
     def joined_columns(self, join: Node, node: Node) -> list[str]:
         """Return the plain columns of ``node`` that the join compares with plain columns of its other side."""
         condition = join.raw.get("Hash Cond") or join.raw.get("Merge Cond") or join.raw.get("Join Filter")
@@ -243,11 +249,11 @@ class Subject:
             return False  # it hands on what it is given, or nobody counts its rows
         if node.raw.get("Partial Mode") == "Partial" or self._is_recursive_term(node):
             return False
-        if node.relation is None and self._join_above(node) is None:
-            return False  # nothing was chosen by it
         measure = self.analysis.of(node)
         if measure.rows is None or max(measure.rows.value, measure.estimated_rows) < MISESTIMATE_ROWS:
             return False
+        if node.relation is None and self._join_above(node) is None:
+            return False  # nothing was chosen by it
         return self.is_misestimated(node) and not any(map(self.is_misestimated, self._inputs(node)))
 
     def _is_recursive_term(self, node: Node) -> bool:
@@ -256,8 +262,8 @@ class Subject:
 
     def _inputs(self, node: Node) -> list[Node]:
         """Return the nodes whose rows this one takes and that were estimated before it was."""
-        if node.node_type == "CTE Scan":
-            return [n for n in self.plan.nodes if n.cte is not None and n.cte == node.raw.get("CTE Name")]
+        if node.node_type == "CTE Scan" and (cte := self._cte_of(node)) is not None:
+            return [cte]
         sides = {"Bitmap Heap Scan": (), "Recursive Union": ("Outer",)}.get(node.node_type, _INPUTS)
         return [n for n in self.plan.children(node) if n.parent_relationship in sides]
 
@@ -275,7 +281,19 @@ class Subject:
         return found
 
     def _scans_of(self, cte: Node) -> list[Node]:
-        return [n for n in self.running("CTE Scan") if n.raw.get("CTE Name") == cte.cte]
+        return [scan for scan in self.running("CTE Scan") if self._cte_of(scan) is cte]
+
+    def _cte_of(self, scan: Node) -> Node | None:
+        """Return the CTE that a CTE Scan reads: the nearest of that name that is not the one it helps to compute."""
+        for above in (scan, *self.plan.ancestors(scan)):
+            for cte in self.plan.children(above):
+                if (
+                    cte.cte is not None
+                    and cte.cte == scan.raw.get("CTE Name")
+                    and not cte.number < scan.number < cte.end
+                ):
+                    return cte
+        return None
 
     def _misestimate(self, node: Node) -> Misestimate:
         measure = self.analysis.of(node)

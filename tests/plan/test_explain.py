@@ -148,6 +148,19 @@ def test_write_ok_runs_and_rolls_back(items: Connection) -> None:
     assert contents(items)[:3] == rows
 
 
+def test_a_change_is_measured_on_the_rows_that_are_there(items: Connection) -> None:
+    explained = run(items, query("DELETE FROM item WHERE owner = 3"), write_ok=True)
+    assert explained.plan is not None
+    assert explained.plan.nodes[1].rows_per_loop == 100  # and not the 0 that a warm-up would leave
+
+
+def test_planning_is_timed_also_without_parameters(items: Connection) -> None:
+    parts = " UNION ALL ".join(f"SELECT count(*) FROM item WHERE owner = {n}" for n in range(60))
+    explained = run(items, query(parts))
+    assert explained.plan is not None
+    assert (explained.plan.planning_ms or 0) > 0.1
+
+
 def test_two_statements_in_one_text_are_refused_by_the_server(items: Connection) -> None:
     explained = run(items, query("SELECT 1; DELETE FROM item"))
     assert explained.status is Status.SKIPPED

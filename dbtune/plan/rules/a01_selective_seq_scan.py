@@ -45,7 +45,9 @@ def check(subject: Subject) -> Iterator[Sign]:
         if not columns and obstructed(node.filter) is not None:
             continue  # A14 tells that, with its cure
         table = words.relation(node)
-        if columns:
+        if columns and (index := subject.has_index(node, columns)) is not None:
+            advice = f"better statistics or a lower random_page_cost: {index} is there, the planner thought it dearer"
+        elif columns:
             advice = f"an index on {table} ({', '.join(index_elements(node.filter))})"
         else:
             advice = "another condition: no index can look up what this filter tests"

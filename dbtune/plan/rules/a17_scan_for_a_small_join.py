@@ -6,7 +6,8 @@ the other side is small. This is what a missing index on a foreign key column lo
 Fires when one side of a hash or merge join is a sequential scan of 64 blocks and 1,000 rows or more, and both the other
 side and the join's result are at most a tenth of its rows.
 
-What to do: an index on the joined column. The planner then looks up the few rows in a nested loop.
+What to do: an index on the joined column. The planner then looks up the few rows in a nested loop. Where an index is
+there already nothing is said: then row estimates are what to look at (B1).
 
 Source: manual, 5.5.5 (an index on the referencing columns is often a good idea) and 14.1; ``costsize.c`` for the choice
 between a hash join and a nested loop over an index.
@@ -41,6 +42,8 @@ def check(subject: Subject) -> Iterator[Sign]:
             blocks = subject.blocks(scan)
             if not columns or blocks is None or blocks < MIN_BLOCKS or read < MIN_ROWS:
                 continue
+            if subject.has_index(scan, columns):
+                continue  # the planner knows of it, and thought the scan cheaper
             if needed > MAX_RATIO * read or kept > MAX_RATIO * read:
                 continue
             table = words.relation(scan)
