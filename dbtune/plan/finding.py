@@ -52,7 +52,8 @@ class Finding:
     """One thing worth knowing about a plan.
 
     ``rule`` is the stable id, such as A1, and ``name`` its spelling in words. ``node`` is the place in the plan.
-    ``saves_ms`` is what the advice would save of one execution, None where that is not known.
+    ``saves_ms`` is what the advice would save of one execution, None where that is not known. ``because_of`` is the
+    rule that found the root cause of this, ``leads_to`` are the rules that found what this leads to.
     """
 
     rule: str
@@ -67,3 +68,5 @@ class Finding:
     node: int | None = None
     relation: str | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    because_of: str | None = None
+    leads_to: tuple[str, ...] = ()

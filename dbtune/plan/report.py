@@ -78,6 +78,19 @@ class Outcome:
         return self.analysis.of(source).rows
 
     @property
+    def roots(self) -> tuple[Finding, ...]:
+        """The findings that are nothing's consequence."""
+        return tuple(f for f in self.findings if f.because_of is None)
+
+    def saves_ms(self, root: Finding) -> float:
+        """What curing a root cause would save of one execution: the most that it or what it leads to costs."""
+        return max(f.saves_ms or 0.0 for f in (root, *self.consequences(root)))
+
+    def consequences(self, root: Finding) -> tuple[Finding, ...]:
+        """The findings that this one leads to."""
+        return tuple(f for f in self.findings if f.because_of == root.rule and f.rule in root.leads_to)
+
+    @property
     def worst(self) -> Finding | None:
         """The finding that matters most."""
         return max(self.findings, key=lambda f: (f.severity, f.saves_ms or 0.0), default=None)
@@ -85,15 +98,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A finding with the query it is about."""
+    """A root cause with the query it is about; ``saves_ms_once`` is what curing it would save of one execution."""
 
     query: Query
     finding: Finding
+    saves_ms_once: float
+    leads_to: tuple[Finding, ...] = ()
 
     @property
     def saves_ms(self) -> float:
         """What it would save over all captured calls; 0 where that is not known."""
-        return (self.finding.saves_ms or 0.0) * self.query.weight
+        return self.saves_ms_once * self.query.weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +158,13 @@ class Report:
         )
 
     def advice(self) -> list[Advice]:
-        """Return every finding, the one that would save most over all calls first."""
-        every = [Advice(o.query, f) for o in self.outcomes for f in o.findings]
+        """Return every root cause, the one that would save most over all calls first."""
+        every = [Advice(o.query, f, o.saves_ms(f), o.consequences(f)) for o in self.outcomes for f in o.roots]
         return sorted(every, key=lambda a: (-a.saves_ms, -a.finding.severity, a.query.name, a.finding.rule))
 
     def worst_severity(self) -> Severity | None:
         """Return the highest severity of all findings."""
-        return max((a.finding.severity for a in self.advice()), default=None)
+        return max((f.severity for o in self.outcomes for f in o.findings), default=None)
 
     def scanned_tables(self) -> list[ScannedTable]:
         """Return the tables that any plan scans, by rows read."""

@@ -284,14 +284,11 @@ class Subject:
         return [scan for scan in self.running("CTE Scan") if self._cte_of(scan) is cte]
 
     def _cte_of(self, scan: Node) -> Node | None:
-        """Return the CTE that a CTE Scan reads: the nearest of that name that is not the one it helps to compute."""
+        """Return the CTE that a CTE Scan reads: the nearest of that name, but not one that it helps to compute."""
         for above in (scan, *self.plan.ancestors(scan)):
             for cte in self.plan.children(above):
-                if (
-                    cte.cte is not None
-                    and cte.cte == scan.raw.get("CTE Name")
-                    and not cte.number < scan.number < cte.end
-                ):
+                is_within = cte.number <= scan.number < cte.end
+                if not is_within and cte.cte is not None and cte.cte == scan.raw.get("CTE Name"):
                     return cte
         return None
 

@@ -151,7 +151,8 @@ def _advice(report: Report, width: int, markdown: bool) -> str:
         gain = (
             f" Saves about {words.milliseconds(saving)} over {words.plural(calls, 'call')}." if saving >= 0.01 else ""
         )
-        text = f"{lead}. Would help: {first.advice}.{gain}"
+        told = ", ".join(f"{c.title} ({c.rule})" for c in together[0].leads_to)
+        text = f"{lead}. Would help: {first.advice}.{f' This leads to: {told}.' if told else ''}{gain}"
         lines.append(text if markdown else textwrap.fill(text, width, subsequent_indent="   ", break_on_hyphens=False))
     if len(grouped) > SHOWN:
         lines.append(f"{len(grouped) - SHOWN} more with --format json.")

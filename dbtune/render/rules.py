@@ -19,8 +19,21 @@ def listing(format: str, width: int) -> str:
     rows = [[rule.id, rule.name, rule.title] for rule in catalogue()]
     headers, align = ["id", "name", "finding"], ["left"] * 3
     if format == "markdown":
-        return table.markdown(headers, [[f"[{i}](rules/{i}.md)", n, t] for i, n, t in rows], align) + "\n"
+        return table.markdown(headers, rows, align) + "\n"
     return table.grid(headers, rows, align) + "\n"
+
+
+def index() -> str:
+    """Return the page that lists every rule, by group."""
+    parts = [
+        "# What dbtune finds in a plan\n",
+        "`dbtune explain --rules` prints this list. For each rule `tests/plan/plans/` holds plans of real servers that"
+        "\nfire it, and others that must not.\n",
+    ]
+    for letter, title in GROUPS.items():
+        rows = [[f"[{r.id}](rules/{r.id}.md)", r.name, r.title] for r in catalogue() if r.id[0] == letter]
+        parts.append(f"## {title}\n\n{table.markdown(['id', 'name', 'finding'], rows, ['left'] * 3)}\n")
+    return "\n".join(parts)
 
 
 def page(rule: Rule) -> str:

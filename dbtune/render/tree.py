@@ -52,13 +52,15 @@ def tree(outcome: Outcome, width: int, *, colour: bool = False) -> str:
         return "\n".join(lines) + "\n"
     lines += ["", *_nodes(outcome, width, colour)]
     lines += ["", *_wrapped(_total(outcome), width, "")]
-    for finding in outcome.findings[:SHOWN]:
+    for finding in outcome.roots[:SHOWN]:
         text = (
             f"{finding.severity.word} {finding.rule} {finding.title}: {finding.message}. Would help: {finding.advice}."
         )
+        if consequences := outcome.consequences(finding):
+            text += f" This leads to: {', '.join(f'{c.title} ({c.rule})' for c in consequences)}."
         lines += _wrapped(text, width, "")
-    if len(outcome.findings) > SHOWN:
-        lines.append(f"{len(outcome.findings) - SHOWN} more with --format json")
+    if len(outcome.roots) > SHOWN:
+        lines.append(f"{len(outcome.roots) - SHOWN} more with --format json")
     lines += _beside(outcome, width)
     if outcome.checked:
         lines += _wrapped(f"Fine: {'; '.join(outcome.checked)}.", width, "")

@@ -33,7 +33,10 @@ def test_the_rule_fires(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in RECORDED if not _case(p).fires], ids=_id)
 def test_no_rule_fires_where_all_is_well(path: Path) -> None:
-    assert [(f.rule, f.message) for f in judge(cases.subject(path))] == []
+    # A case that switches methods off to get its plan is told so, which is right.
+    is_steered = any(name.startswith("enable_") for name in _case(path).settings)
+    found = [f for f in judge(cases.subject(path)) if not (is_steered and f.rule == "E11")]
+    assert [(f.rule, f.message) for f in found] == []
 
 
 def test_every_rule_has_plans_of_both_kinds() -> None:

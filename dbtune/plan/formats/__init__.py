@@ -39,7 +39,8 @@ def documents(given: str) -> list[dict[str, Any]]:
             for message in logged
             for document in _read(message.lines, message.number)
         ]
-    return _read(frame.stripped(frame.unquoted(given).split("\n")), 1)
+    results = frame.results(frame.unquoted(given).split("\n"))
+    return [document for number, lines in results for document in _read(lines, number)]
 
 
 def _read(lines: list[str], first: int) -> list[dict[str, Any]]:
@@ -85,7 +86,10 @@ def _documents(value: Any, line: int) -> list[dict[str, Any]]:
         case {"QUERY PLAN": list() | dict() as printed}:
             return _checked([(line, printed)], line)
         case {"message": str(message), "error_severity": str()}:
-            return documents(message) if frame.messages(message) else []
+            try:
+                return documents(message) if frame.messages(message) else []
+            except UnreadablePlan as problem:
+                raise UnreadablePlan(problem.reason, line) from None
         case "Utility Statement" | "Query":
             raise UnreadablePlan("EXPLAIN gave no plan: the statement needs none", line)
     raise UnreadablePlan('not a plan: no object with a "Plan" in it, as EXPLAIN prints', line)

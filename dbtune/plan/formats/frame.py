@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _SIDE = "[|│┃║]"
 _RULE = "─═-+|│║┌┬┐├┼┤└┴┘╔╦╗╠╬╣╚╩╝╟╫╢╞╪╡ \t"
 _RECORD = re.compile(r"\W?-\[ RECORD \d+ \]\W*|\W?[─═]\[ RECORD \d+ \]\W*")
-_HEADER = re.compile(rf"(?:{_SIDE}\s*)?QUERY PLAN(?:\s*{_SIDE})?")
+_HEADING = re.compile(rf"(?:{_SIDE}\s*)?QUERY PLAN(?:\s*{_SIDE})?")
 _FOOTER = re.compile(r"\(\d+ [^\s()]+\)")
 _TIMING = re.compile(r"Time: [\d.]+ ms(?: \([\d:. d]+\))?")
 _FENCE = re.compile(r"```\w*")
@@ -39,8 +40,8 @@ class Message:
 
 
 def normalised(text: str) -> str:
-    """Return ``text`` with plain line ends and spaces, without a byte order mark."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ")
+    """Return ``text`` with plain line ends, without a byte order mark."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def unquoted(text: str) -> str:
@@ -48,9 +49,21 @@ def unquoted(text: str) -> str:
     return _CELL.sub(lambda cell: cell[1].replace('""', '"'), text) if text.startswith('"') or '\n"' in text else text
 
 
-def stripped(lines: Sequence[str]) -> list[str]:
-    """Return as many lines, what psql puts around them taken off; a line that was only frame is empty."""
-    kept = list(_within(lines))
+def results(lines: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Return each result in what psql printed, with the number of its first line, its lines without their frame.
+
+    A line that was only frame is empty; without any headings all is one result.
+    """
+    headings = [at for at, line in enumerate(lines) if "QUERY PLAN" in line and _HEADING.fullmatch(line.strip())]
+    if not headings:
+        return [(1, _stripped(lines, headed=False))]
+    return [
+        (start + 2, _stripped(lines[start + 1 : end], headed=True)) for start, end in pairwise([*headings, len(lines)])
+    ]
+
+
+def _stripped(lines: Sequence[str], *, headed: bool) -> list[str]:
+    kept = list(_within(lines, headed=headed))
     if sum(1 for line in kept if _BORDERED.fullmatch(line)) * 2 > sum(1 for line in kept if line.strip()):
         kept = [match[1].rstrip() if (match := _BORDERED.fullmatch(line)) else "" for line in kept]
     if any(_EXPANDED.fullmatch(line) and "QUERY PLAN" in line for line in kept):
@@ -58,20 +71,16 @@ def stripped(lines: Sequence[str]) -> list[str]:
     return _unmarked(kept)
 
 
-def _within(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of results, and empty ones for what stands before, between and after them."""
-    headed = any("QUERY PLAN" in line and _HEADER.fullmatch(line.strip()) for line in lines)
-    inside = not headed
+def _within(lines: Sequence[str], *, headed: bool) -> Iterator[str]:
+    """Yield the lines, empty if they are a frame's or, in a result with a heading, after its count of rows."""
+    inside = True
     for line in lines:
         text = line.strip()
-        header, footer = _HEADER.fullmatch(text), _FOOTER.fullmatch(text)
-        if header or footer:
-            inside = header is not None or not headed
-        if header or footer or not inside or _is_frame(text):
-            yield ""
-        else:
-            indented = line.lstrip()
-            yield line[: len(line) - len(indented)].expandtabs() + indented
+        counted = _FOOTER.fullmatch(text) is not None
+        inside = inside and not (counted and headed)
+        indentation = line[: len(line) - len(line.lstrip())]
+        plain = indentation.expandtabs().replace("\xa0", " ") + line[len(indentation) :]
+        yield plain if inside and not counted and not _is_frame(text) else ""
 
 
 def _is_frame(text: str) -> bool:
@@ -86,7 +95,6 @@ def _unmarked(lines: list[str]) -> list[str]:
         # One line alone may end with a plus of its own.
         if marked[at] and (lines[at].endswith("↵") or any(marked[max(0, at - 1) : at] + marked[at + 1 : at + 2])):
             lines[at] = lines[at][:-1].rstrip()
-    at = 0
     for at in range(len(lines) - 1, 0, -1):
         before, after = lines[at - 1], lines[at]
         if before.endswith(_WRAP_MARKS) and after.startswith(before[-1]) and not _RANGE.search(before):
@@ -102,7 +110,7 @@ def messages(text: str) -> list[Message]:
     while match := _LOGGED.search(text, at):
         number += text.count("\n", counted, match.start())
         counted = match.start()
-        if text[: match.start()].endswith('"') and (cell := _CELL_REST.match(text, match.end(1))):
+        if text.endswith('"', 0, match.start()) and (cell := _CELL_REST.match(text, match.end(1))):
             at = cell.end()
             lines = cell[0].replace('""', '"').partition("plan:")[2].split("\n")
         else:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 
+from dbtune.plan.chain import linked
 from dbtune.plan.finding import Confidence, Finding, Severity, Sign
 from dbtune.plan.subject import Subject
 
@@ -57,7 +58,8 @@ def judge(subject: Subject, rules: Iterable[Rule] | None = None) -> tuple[Findin
         for sign in rule.check(subject)
         if sign.severity is not None or _is_worth_telling(sign, subject)
     ]
-    return tuple(sorted(found, key=lambda f: (-(f.saves_ms or 0.0), -f.severity, -f.share, f.rule, f.node or 0)))
+    ordered = sorted(found, key=lambda f: (-(f.saves_ms or 0.0), -f.severity, -f.share, f.rule, f.node or 0))
+    return linked(ordered, subject.plan)
 
 
 def _is_worth_telling(sign: Sign, subject: Subject) -> bool:
