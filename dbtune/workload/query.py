@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-
 GENERIC = "generic"
 """The name under which a plan without parameter values is reported."""
 

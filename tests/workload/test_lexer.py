@@ -74,7 +74,7 @@ def test_pieces_joined_are_the_text_again(sql: str) -> None:
 
 
 PIECES = st.sampled_from(
-    ["'", "''", '"', "$$", "$a$", ";", "--", "\n", "/*", "*/", "E'", "\\", "1", "a", " ", "$1", "x", "(", ")", ",", "U&"]
+    ["'", "''", '"', "$$", "$a$", ";", "--", "\n", "/*", "*/", "E'", "\\", "1", "a", " ", "$1", "x", "(", ")", "U&"]
 )
 
 
@@ -94,7 +94,7 @@ def test_the_server_sees_one_statement_where_the_lexer_does(db: Connection) -> N
     assert raw is not None
     cursor = raw.cursor()
     choose = random.Random(7)
-    pieces = ["'", "''", '"', "$$", "$a$", "; SELECT 2 ", "--", "\n", "/*", "*/", " E'", "\\", "1", " AS a", " ", "U&'", ","]
+    pieces = ["'", "''", '"', "$$", "$a$", "; SELECT 2 ", "--", "\n", "/*", "*/", " E'", "\\", "1", " AS a", " ", "U&'"]
     tried = 0
     for _ in range(6000):
         sql = "SELECT 1" + "".join(choose.choices(pieces, k=choose.randint(1, 7)))

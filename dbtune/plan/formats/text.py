@@ -70,7 +70,8 @@ def _logged(lines: Sequence[str], first: int) -> list[Object]:
     roots = (at for at in range(len(lines) - 1, 0, -1) if wrapping.is_node(text[at]))
     root = next((at for at in roots if text[at][:1].isupper()), None)
     if root is None:
-        raise UnreadablePlan("a query's text, but no plan after it; the log is cut off here", first + len(lines) - 1)
+        end = max(at for at, line in enumerate(lines) if line.strip())
+        raise UnreadablePlan("a query's text, but no plan after it; the log is cut off here", first + end)
     given = next((at for at in range(root - 1, 0, -1) if text[at].startswith("Query Parameters: ")), root)
     before: Object = {"Query Text": "\n".join(text[:given]).removeprefix("Query Text:").removeprefix(" ")}
     if given < root:

@@ -119,6 +119,19 @@ class _Pieces:
                 self.depth += 1 if mark in "([" else -1
 
 
+@dataclass(frozen=True, slots=True)
+class _Wrap:
+    """How wide lines are, and whether they were cut there (``hard``), or between words of the plan (``words``)."""
+
+    width: int
+    hard: bool
+    words: bool
+
+    def is_full(self, before: str, after: str) -> bool:
+        """Return whether the first word of the second line had no place on the first."""
+        return len(before) + 1 + len(after.split(maxsplit=1)[0] if after.strip() else "") > self.width
+
+
 def logical(lines: Sequence[str], first: int) -> list[Line]:
     """Return the lines of the plans in ``lines``, each whole, without what stands around the plans.
 
@@ -159,8 +172,8 @@ def logical(lines: Sequence[str], first: int) -> list[Line]:
         found.append(_Pieces(first + at, column, kind, cut))
         found[-1].add(raw)
         blank = False
-    width = width if _is_hard(found, width) else 0
-    return [Line(line.number, line.column, line.kind, _joined(line, width, root)) for line in found]
+    wrap = _wrap(found, width)
+    return [Line(line.number, line.column, line.kind, _joined(line, wrap, root)) for line in found]
 
 
 def _kind(text: str, *, at_edge: bool) -> Kind:
@@ -216,21 +229,22 @@ def _continues(last: _Pieces, kind: Kind, text: str, *, blank: bool) -> bool:
     return kind is Kind.OTHER and (not is_number or _DIGITS.fullmatch(text) is not None)
 
 
-def _is_hard(found: Sequence[_Pieces], width: int) -> bool:
-    """Return whether lines were cut at a terminal's width (of which spaces at the end may be lost), not at words."""
+def _wrap(found: Sequence[_Pieces], width: int) -> _Wrap:
+    """Return how lines were cut: if by a terminal, all at its width (of which spaces at the end may be lost)."""
     lengths = [len(raw) for line in found for raw in line.raw[:-1]]
-    return bool(lengths) and max(lengths) == width and min(lengths) >= width - 2
+    hard = bool(lengths) and max(lengths) == width and min(lengths) >= width - 2
+    return _Wrap(width, hard=hard, words=any(not quoted for line in found for quoted in line.quoted[:-1]))
 
 
-def _joined(line: _Pieces, width: int, root: int) -> str:
-    """Return the whole line; ``width`` is that of the terminal that cut it, 0 where it was cut at words."""
+def _joined(line: _Pieces, wrap: _Wrap, root: int) -> str:
     text = line.raw[0]
     for before, raw, quoted in zip(line.raw, line.raw[1:], line.quoted, strict=False):
-        lost = min(width - len(before), 2 if raw.startswith("(cost") else 1) if width else 0
-        if width and (quoted or lost or raw.startswith(" ") or not _is_between_words(text, raw)):
+        lost = min(wrap.width - len(before), 2 if raw.startswith("(cost") else 1)
+        if wrap.hard and (quoted or lost or raw.startswith(" ") or not _is_between_words(text, raw)):
             text += " " * lost + raw
-        elif quoted:  # a line break in a string; what is printed before it is the plan's own indentation
-            text = f"{text.rstrip()}\n{raw[root:] if not raw[:root].strip() else raw}"
+        elif quoted and not (wrap.words and wrap.is_full(before, raw)):
+            # A line break in a string; before what follows may stand the indentation that all lines have.
+            text = f"{text.rstrip(' ')}\n{raw[root:] if not raw[:root].strip() else raw}"
         else:
             text = f"{text.rstrip()} {raw.strip()}"
     return text.strip()

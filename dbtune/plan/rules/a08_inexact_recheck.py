@@ -5,8 +5,8 @@ work_mem (A7). A trigram index offers every row that has the parts of the patter
 GiST and bloom indexes collide, shapes are kept as their bounding boxes; BRIN offers whole ranges of blocks.
 
 What to do depends on the index. BRIN: fewer ``pages_per_range``, the table in the column's order, or a B-tree index.
-GiST: GIN instead, or a longer signature (``siglen``). GIN: a longer or rarer pattern, or an index on the very expression
-that is tested. Bloom: a longer signature.
+GiST: GIN instead, or a longer signature (``siglen``). GIN: a longer or rarer pattern, or an index on the very
+expression that is tested. Bloom: a longer signature.
 
 Source: manual, 11.2 (index types), 65.5.1 (BRIN), F.35 (pg_trgm); ``Rows Removed by Index Recheck`` is an average over
 loops and is multiplied here.

@@ -57,7 +57,7 @@ def check(subject: Subject) -> Iterator[Sign]:
         table = words.relation(node)
         yield Sign(
             message=f"reads {words.size(blocks)} of {table} for {words.plural(rows, 'row')}",
-            advice=f"VACUUM {table}, and VACUUM FULL where its space stays empty; a look for transactions open for long",
+            advice=f"VACUUM {table}, and VACUUM FULL where its space stays empty; a look for long transactions",
             share=measure.share,
             avoidable=1 - needed / blocks,
             node=node.number,
