@@ -12,10 +12,11 @@ from itertools import accumulate
 
 from dbtune.plan import words
 from dbtune.plan.arithmetic import Analysis, Measure
+from dbtune.plan.estimate import MISESTIMATE_FACTOR, MISESTIMATE_ROWS, row_ratio
 from dbtune.plan.explain import Explained, Status
 from dbtune.plan.finding import Confidence, Finding, Severity
 from dbtune.plan.report import Advice, Outcome, Report, ScannedTable, SequentialScan
-from dbtune.plan.subject import MISESTIMATE_FACTOR, MISESTIMATE_ROWS, Subject
+from dbtune.plan.subject import Subject
 from dbtune.plan.tree import Node, Plan
 from dbtune.render.explain import SHOWN, group
 from dbtune.workload.query import Query
@@ -609,7 +610,7 @@ def _rows(node: Node, subject: Subject) -> list[str]:
     if measure.rows is None:
         return [estimate]
     parts: list[str] = [f"{estimate} → {words.count(measure.rows)}"]
-    ratio = subject.row_ratio(node)
+    ratio = row_ratio(subject, node)
     if ratio is not None and max(ratio, 1 / ratio) >= MISESTIMATE_FACTOR:
         factor, direction = (ratio, "more") if ratio > 1 else (1 / ratio, "fewer")
         matters = max(measure.rows.value, measure.estimated_rows) >= MISESTIMATE_ROWS

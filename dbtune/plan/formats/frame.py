@@ -116,7 +116,7 @@ def messages(text: str) -> list[Message]:
         else:
             at = _message_end(text, match.end())
             lines = text[match.end(2) : at].split("\n")
-            if any(line.startswith("\t") for line in lines):
+            if lines[1:] and lines[1].startswith("\t"):
                 lines = [line.removeprefix("\t") for line in lines]
         found.append(Message(number, float(match[1]), lines))
     return found

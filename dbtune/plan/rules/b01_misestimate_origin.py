@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbtune.plan import words
+from dbtune.plan.estimate import Misestimate, misestimates
 from dbtune.plan.finding import Sign
 from dbtune.plan.predicate import terms
 from dbtune.plan.rules import MIN_MS, Rule
@@ -28,14 +29,14 @@ from dbtune.plan.rules.b04_default_selectivity import guess
 from dbtune.plan.rules.b05_correlated_columns import CONDITIONS, correlated_columns
 from dbtune.plan.rules.b06_stale_statistics import stale_tables
 from dbtune.plan.rules.b07_function_or_cte_guess import is_guess
-from dbtune.plan.subject import Misestimate, Subject
+from dbtune.plan.subject import Subject
 from dbtune.plan.tree import Node
 
 GROUPINGS = frozenset({"Aggregate", "Group", "Unique", "SetOp"})
 
 
 def check(subject: Subject) -> Iterator[Sign]:
-    for found in subject.misestimates(MIN_MS):
+    for found in misestimates(subject, MIN_MS):
         if _is_told_elsewhere(subject, found):
             continue
         yield Sign(

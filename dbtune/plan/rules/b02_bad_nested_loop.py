@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbtune.plan import words
+from dbtune.plan.estimate import MISESTIMATE_FACTOR, row_ratio
 from dbtune.plan.finding import Sign
 from dbtune.plan.rules import Rule
-from dbtune.plan.subject import MISESTIMATE_FACTOR, Subject
+from dbtune.plan.subject import Subject
 
 MIN_LOOPS = 1_000
 MIN_SHARE = 0.3
@@ -29,7 +30,7 @@ def check(subject: Subject) -> Iterator[Sign]:
         outer, inner = subject.plan.child(node, "Outer"), subject.plan.child(node, "Inner")
         if outer is None or inner is None or inner.loops is None:
             continue
-        ratio, rows = subject.row_ratio(outer), subject.measure(outer).rows
+        ratio, rows = row_ratio(subject, outer), subject.measure(outer).rows
         share = subject.subtree_share(inner)
         if ratio is None or rows is None or ratio < MISESTIMATE_FACTOR:
             continue

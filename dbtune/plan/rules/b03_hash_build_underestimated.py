@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbtune.plan import words
+from dbtune.plan.estimate import row_ratio
 from dbtune.plan.finding import Sign
 from dbtune.plan.rules import Rule
 from dbtune.plan.subject import Subject
@@ -49,7 +50,7 @@ def check(subject: Subject) -> Iterator[Sign]:
 
 def is_outgrown(subject: Subject, node: Node) -> bool:
     """Whether a Hash was split into more batches than planned because it got more rows than expected."""
-    ratio = subject.row_ratio(node)
+    ratio = row_ratio(subject, node)
     grew = node.number_of("Hash Batches") > node.number_of("Original Hash Batches") > 0
     return grew and ratio is not None and ratio >= MIN_RATIO
 

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator
 
 from dbtune.plan import words
+from dbtune.plan.estimate import misestimates
 from dbtune.plan.finding import Sign
 from dbtune.plan.predicate import Term, terms
 from dbtune.plan.rules import MIN_MS, Rule
@@ -35,7 +36,7 @@ _LATER = re.compile(r"\$\d+|\bInitPlan \d+")  # before 17 an InitPlan's value is
 
 
 def check(subject: Subject) -> Iterator[Sign]:
-    for found in subject.misestimates(MIN_MS):
+    for found in misestimates(subject, MIN_MS):
         guessed = guess(subject, found.node)
         if guessed is None:
             continue

@@ -17,19 +17,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbtune.plan import words
+from dbtune.plan.estimate import Misestimate, misestimates
 from dbtune.plan.finding import Sign
 from dbtune.plan.predicate import terms
 from dbtune.plan.rules import MIN_MS, Rule
 from dbtune.plan.rules.b04_default_selectivity import guess
 from dbtune.plan.rules.b06_stale_statistics import stale_tables
-from dbtune.plan.subject import Misestimate, Subject
+from dbtune.plan.subject import Subject
 from dbtune.plan.tree import Node
 
 CONDITIONS = ("Index Cond", "Recheck Cond", "Filter")
 
 
 def check(subject: Subject) -> Iterator[Sign]:
-    for found in subject.misestimates(MIN_MS):
+    for found in misestimates(subject, MIN_MS):
         columns = correlated_columns(subject, found)
         if not columns:
             continue

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbtune.plan import words
+from dbtune.plan.estimate import misestimates
 from dbtune.plan.finding import Sign
 from dbtune.plan.rules import MIN_MS, Rule
 from dbtune.plan.rules.b04_default_selectivity import guess
@@ -32,7 +33,7 @@ MIN_CHANGED = 0.1
 
 
 def check(subject: Subject) -> Iterator[Sign]:
-    for found in subject.misestimates(MIN_MS):
+    for found in misestimates(subject, MIN_MS):
         stale = stale_tables(subject, found.node)
         if not stale:
             continue

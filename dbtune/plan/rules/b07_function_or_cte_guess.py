@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbtune.plan import words
+from dbtune.plan.estimate import misestimates
 from dbtune.plan.finding import Sign
 from dbtune.plan.rules import MIN_MS, Rule
 from dbtune.plan.subject import Subject
@@ -30,7 +31,7 @@ _CTES = frozenset({"Recursive Union", "CTE Scan"})
 
 
 def check(subject: Subject) -> Iterator[Sign]:
-    for found in subject.misestimates(MIN_MS):
+    for found in misestimates(subject, MIN_MS):
         node = found.node
         if not is_guess(node):
             continue
