@@ -15,6 +15,9 @@ from dbtune.render import table
 SHOWN = 5
 """Findings told in words; JSON has all."""
 
+_NAMED = 12
+"""Queries named for a table; JSON has all."""
+
 
 def explain(report: Report, width: int, *, markdown: bool = False) -> str:
     """Return the report: a row for each query, a summary, the most valuable findings in words."""
@@ -125,9 +128,12 @@ def _summary(report: Report, width: int, markdown: bool) -> str:
     if report.interrupted:
         counts.append(f"stopped before {report.selected - len(report.outcomes)} more")
     total = f"{words.milliseconds(report.execution_ms)} and {words.size(report.blocks)} of shared buffers"
-    lines = [f"{', '.join(counts)} on PostgreSQL {report.version} at {report.server}: {total} for one run of each."]
+    where = f"on PostgreSQL {report.version} at {report.server}" if report.version else f"in {report.server}"
+    lines = [f"{', '.join(counts)} {where}: {total} for one run of each."]
     for scanned in report.scanned_tables():
-        names = ", ".join(query.name for query in scanned.queries)
+        names = ", ".join(query.name for query in scanned.queries[:_NAMED])
+        if len(scanned.queries) > _NAMED:
+            names += f" and {len(scanned.queries) - _NAMED} more"
         read = f", {words.plural(scanned.rows_read, 'row')} read" if scanned.rows_read else ""
         count = len(scanned.queries)
         lines.append(f"{scanned.relation} is scanned by {count} {'query' if count == 1 else 'queries'}{read}: {names}")
