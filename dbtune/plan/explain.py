@@ -6,6 +6,7 @@ statement that would write or lock rows is planned but not run, unless :attr:`Op
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dbtune.errors import BadFile, ServerError
 from dbtune.plan.access import access_paths
+from dbtune.plan.formats import documents
 from dbtune.plan.parse import parse
 from dbtune.plan.tree import Plan
 from dbtune.server.connection import MARKER, is_lost, reason, server_version_num, sqlstate
@@ -276,7 +278,11 @@ def _analyze_options(version: int) -> str:
 
 
 def _plan(connection: Connection, options: str, execute: str) -> Plan:
-    (document,) = _send(connection, f"EXPLAIN ({options}, FORMAT JSON) {execute}")
+    try:
+        (document,) = _send(connection, f"EXPLAIN ({options}, FORMAT JSON) {execute}")
+    except json.JSONDecodeError as error:
+        # the JSON that the server prints of a MERGE into a partitioned table is broken; this reader is more lenient
+        (document,) = documents(error.doc)
     (plan,) = parse(document)
     return plan
 

@@ -154,6 +154,24 @@ def test_a_change_is_measured_on_the_rows_that_are_there(items: Connection) -> N
     assert explained.plan.nodes[1].rows_per_loop == 100  # and not the 0 that a warm-up would leave
 
 
+def test_broken_json_of_the_server_is_read_all_the_same(items: Connection) -> None:
+    if server_version_num(items) < 150_000:
+        pytest.skip("MERGE came with 15")
+    items.exec_driver_sql("CREATE TABLE part (id int, v int) PARTITION BY RANGE (id)")
+    items.exec_driver_sql("CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (100)")
+    items.exec_driver_sql("CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (100) TO (200)")
+    items.exec_driver_sql("INSERT INTO part SELECT g, g FROM generate_series(1, 150) AS g")
+    items.commit()
+    merge = (
+        "MERGE INTO part USING item ON part.id = item.id WHEN MATCHED THEN UPDATE SET v = item.owner "
+        "WHEN NOT MATCHED AND item.id < 100 THEN INSERT VALUES (item.id, 1)"
+    )
+    explained = run(items, query(merge), write_ok=True)
+    assert explained.status is Status.MEASURED
+    assert explained.plan is not None
+    assert explained.plan.root.raw["Operation"] == "Merge"
+
+
 def test_planning_is_timed_also_without_parameters(items: Connection) -> None:
     parts = " UNION ALL ".join(f"SELECT count(*) FROM item WHERE owner = {n}" for n in range(60))
     explained = run(items, query(parts))

@@ -98,7 +98,9 @@ def _plans(lines: Sequence[str], first: int) -> list[Object]:
         except UnreadablePlan:
             raise
         except (ValueError, KeyError):
-            raise UnreadablePlan(f"this line is cut off or garbled: {line.text[-60:]}", line.number) from None
+            raise UnreadablePlan(
+                f"this line is cut off or garbled: {line.text[-60:]}; give the plan as printed", line.number
+            ) from None
     return [_finished(document) for document in documents]
 
 
@@ -119,7 +121,7 @@ def _add_node(document: _Document, stack: list[_Open], line: Line, label: Line |
     else:
         raise UnreadablePlan(
             "the indentation is lost, so it cannot be told which node this one is under; "
-            "paste the plan with its leading spaces, or use FORMAT JSON",
+            "give the plan with its leading spaces, or use FORMAT JSON",
             line.number,
         )
     document.nodes.append(node)

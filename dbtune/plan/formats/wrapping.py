@@ -151,7 +151,7 @@ def logical(lines: Sequence[str], first: int) -> list[Line]:
         cut = False
         if not found:
             if _ARROW.match(text) and is_node(text):
-                raise UnreadablePlan("the plan's first line is missing above this one; paste it whole", first + at)
+                raise UnreadablePlan("the plan's first line is missing above this one; give the whole plan", first + at)
             if not is_root(text):
                 continue
             kind = Kind.ROOT

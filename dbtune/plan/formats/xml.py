@@ -16,6 +16,9 @@ _KEYS = {key.replace(" ", "-").replace("/", "-"): key for key in _WITH_DASHES}
 _SORT_GROUPS = "Incremental Sort Groups"
 _SORT_SPACE = "Sort Space"
 
+_OBJECTS = frozenset({"Settings", "Planning"})
+"""Keys whose value is an object even if it is empty."""
+
 
 class _Element:
     """An element that has begun: its text so far and the values of the elements in it."""
@@ -36,7 +39,6 @@ class _Reader:
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
-        self.parser.EntityDeclHandler = self._entity
         self.open: list[_Element] = []
         self.documents: list[Any] = []
 
@@ -64,12 +66,9 @@ class _Reader:
     def _text(self, text: str) -> None:
         self.open[-1].text.append(text)
 
-    def _entity(self, *declaration: object) -> None:
-        raise UnreadablePlan("this XML declares entities, which EXPLAIN's never does", self.parser.CurrentLineNumber)
-
 
 def parse(text: str, first: int = 1) -> list[Any]:
-    """Return the values of the documents in ``text``, one after another.
+    """Return the values of the documents in ``text``, one after another; what is around them is passed over.
 
     :raises UnreadablePlan: it is no XML, or stops in the middle.
     """
@@ -92,10 +91,8 @@ def _document(text: str, first: int) -> list[Any]:
         line = first + error.lineno - 1
         if not text.endswith("</explain>"):
             line = first + text.rstrip().count("\n")
-            raise UnreadablePlan("the XML stops in the middle; paste it to </explain>", line) from None
+            raise UnreadablePlan("the XML stops in the middle; give it to </explain>", line) from None
         raise UnreadablePlan(f"not XML: {expat.errors.messages[error.code]}", line) from None
-    except UnreadablePlan as problem:
-        raise UnreadablePlan(problem.reason, first + (problem.line or 1) - 1) from None
     return reader.documents
 
 
@@ -109,14 +106,11 @@ def _value(element: _Element, under: str) -> Any:
     text = "".join(element.text)
     if under == "Settings" or key == "Item":
         return text
-    if key in _EMPTY_OBJECTS and not text.strip():
+    if key in _OBJECTS and not text.strip():
         return {}
     if under == "Options" and key in keys.OPTIONS:
         return text == "true"
     return keys.typed(key, text)
-
-
-_EMPTY_OBJECTS = frozenset({"Settings", "Planning"})
 
 
 def _named(children: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -93,11 +93,11 @@ def _scalar(text: str, line: int) -> Any:
         try:
             return json.loads(text)
         except ValueError:
-            raise UnreadablePlan(f"this text has no end, or is no YAML: {text[:40]}; paste it whole", line) from None
+            raise UnreadablePlan(f"this text has no end, or is no YAML: {text[:40]}; give it whole", line) from None
     if text in _WORDS:
         return _WORDS[text]
     if _NUMBER.fullmatch(text):
         return keys.number(text)
     if text[0] in "|>&*!'":
-        raise UnreadablePlan(f"not YAML as EXPLAIN prints it: {text[:40]}; paste it as the server wrote it", line)
+        raise UnreadablePlan(f"not YAML as EXPLAIN prints it: {text[:40]}; give it as the server wrote it", line)
     return text

@@ -39,6 +39,7 @@ def check(subject: Subject) -> Iterator[Sign]:
     if returned < MIN_ROWS:
         return
     whole = [node for node in _read_whole(subject) if MIN_ROWS <= _rows(subject, node) <= returned / MIN_RATIO]
+    whole = [node for node in whole if not _is_stopped(subject, node)]
     if not whole:
         return
     node = max(whole, key=lambda n: _rows(subject, n))
@@ -58,6 +59,12 @@ def check(subject: Subject) -> Iterator[Sign]:
 def _rows(subject: Subject, node: Node) -> float:
     measure = subject.measure(node)
     return measure.rows.value if measure.rows is not None else measure.estimated_rows
+
+
+def _is_stopped(subject: Subject, node: Node) -> bool:
+    """Whether a scan ended early, as a merge join does when its other side has no more rows."""
+    facts = subject.facts.table(node.relation)
+    return facts is not None and _rows(subject, node) < MIN_RATIO * facts.reltuples
 
 
 def _read_whole(subject: Subject) -> Iterator[Node]:

@@ -85,7 +85,7 @@ def _advice(subject: Subject, node: Node) -> str | None:
         facts = subject.facts.table(node.relation)
         there = facts.leads(fixed[0]) if facts is not None else None
         if there is not None and order:
-            advice += f"; until then ORDER BY an expression, such as {order[0]} + 0 of a number, leaves it {there.name}"
+            advice += f"; until then ORDER BY {order[0]} + 0, of a number, makes it sort what {there.name} finds"
         return advice
     if tested:
         return f"an index on {table} ({', '.join(index_elements(condition))}), and a sort of the few rows it finds"

@@ -15,15 +15,16 @@ Source: manual, 24.1.2 (recovering disk space), 66.2 (TOAST) and 66.6 (page layo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dbtune.plan import words
 from dbtune.plan.finding import Sign
-from dbtune.plan.predicate import terms
+from dbtune.plan.predicate import Term, terms
 from dbtune.plan.rules import Rule
 from dbtune.plan.rules.a07_lossy_bitmap import heap_blocks
 from dbtune.plan.subject import BLOCK_SIZE, Subject
 from dbtune.plan.tree import Node
+from dbtune.server.facts import IndexFacts
 
 MIN_BLOCKS = 1_000
 MIN_FACTOR = 3
@@ -67,22 +68,34 @@ def check(subject: Subject) -> Iterator[Sign]:
 
 
 def _reads_only_matches(subject: Subject, node: Node) -> bool:
-    """Whether an index scan reads B-tree entries that match alone: the columns tested are the index's first ones.
+    """Whether an index scan reads B-tree entries that match alone, and nothing besides.
 
-    After one that is tested for a range, no other can narrow down what is read. A list takes a descent for each value,
-    which 18 counts.
+    A list takes a descent for each value, which 18 counts.
     """
     index = subject.index(node)
     if index is None or index.method != "btree" or node.filter is not None:
         return False
     if any("(" in str(expression) for expression in node.raw.get("Output", [])):
         return False
-    fixed: dict[str | None, bool] = {}
-    for term in terms(str(node.raw["Index Cond"])) if "Index Cond" in node.raw else []:
-        if "ANY" in (term.operator or "") and "Index Searches" not in node.raw:
-            return False
+    tested = terms(str(node.raw["Index Cond"])) if "Index Cond" in node.raw else []
+    if "Index Searches" not in node.raw and any("ANY" in (term.operator or "") for term in tested):
+        return False
+    return tests_first_columns(index, tested) is True
+
+
+def tests_first_columns(index: IndexFacts, tested: Sequence[Term]) -> bool | None:
+    """Whether the columns tested are the index's first ones, so that the entries wanted lie side by side.
+
+    After one that is tested for a range, no other can narrow down what is read. None where something else than the
+    index's plain columns is tested.
+    """
+    columns = [column.strip('"') for column in index.columns]
+    fixed: dict[str, bool] = {}
+    for term in tested:
+        if term.column is None or term.column not in columns:
+            return None
         fixed[term.column] = fixed.get(term.column, False) or term.is_equality
-    prefix = [fixed[column] for column in index.columns[: len(fixed)] if column in fixed]
+    prefix = [fixed[column] for column in columns[: len(fixed)] if column in fixed]
     return len(prefix) == len(fixed) and all(prefix[:-1])
 
 

@@ -1,0 +1,32 @@
+CREATE TABLE item (id int PRIMARY KEY, kind int, name text, note text, parent int REFERENCES item (id)) WITH (autovacuum_enabled = off);
+INSERT INTO item SELECT g, g % 10, 'item ' || g, repeat('x', g % 50), (g + 1) / 2 FROM generate_series(1, 5000) AS g;
+CREATE INDEX item_kind_idx ON item (kind);
+CREATE INDEX item_lower_idx ON item (lower(name));
+CREATE INDEX item_parent_idx ON item (parent);
+CREATE INDEX item_seventh_idx ON item ((id % 7));
+CREATE TABLE "Odd ""Name"", Inc." ("The Key" int, "true" text, "a, b" text) WITH (autovacuum_enabled = off);
+INSERT INTO "Odd ""Name"", Inc." SELECT g, 'x', 'a, ''b' FROM generate_series(1, 100) AS g;
+CREATE INDEX "an Index" ON "Odd ""Name"", Inc." ("The Key");
+CREATE TABLE "1" ("true" bool);
+CREATE TABLE part (id int, at date) PARTITION BY RANGE (id);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (1000) WITH (autovacuum_enabled = off);
+CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (1000) TO (2000) WITH (autovacuum_enabled = off);
+CREATE TABLE part_3 PARTITION OF part FOR VALUES FROM (2000) TO (3000) WITH (autovacuum_enabled = off);
+INSERT INTO part SELECT g, date '2020-01-01' + g FROM generate_series(0, 2999) AS g;
+CREATE INDEX part_id_idx ON part (id);
+CREATE TABLE log (id int, what text UNIQUE) WITH (autovacuum_enabled = off);
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER "noted, by me" AFTER INSERT OR UPDATE OR DELETE ON log FOR EACH ROW EXECUTE FUNCTION noted();
+CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM count(*) FROM fresh; RETURN NULL; END';
+CREATE TRIGGER counted AFTER INSERT ON log REFERENCING NEW TABLE AS fresh
+  FOR EACH STATEMENT EXECUTE FUNCTION counted();
+CREATE TABLE child (id int PRIMARY KEY, item int REFERENCES item (id) ON DELETE CASCADE) WITH (autovacuum_enabled = off);
+INSERT INTO child SELECT g, g FROM generate_series(1, 20) AS g;
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 * 2; END';
+CREATE FUNCTION pair(OUT a int, OUT b int) RETURNS SETOF record LANGUAGE sql AS 'SELECT 1, 2';
+CREATE VIEW kinds AS SELECT kind, count(*) AS n FROM item GROUP BY kind;
+ANALYZE;
+PREPARE one_part (int) AS SELECT * FROM part WHERE id = $1;
+CREATE TEMPORARY TABLE scratch (id int, what text);
+INSERT INTO scratch VALUES (1, 'one');
