@@ -11,8 +11,9 @@ from importlib.resources import files
 from itertools import accumulate
 
 from dbtune.plan import words
+from dbtune.plan.access import access_paths, shape
 from dbtune.plan.arithmetic import Analysis, Measure
-from dbtune.plan.estimate import MISESTIMATE_FACTOR, MISESTIMATE_ROWS, row_ratio
+from dbtune.plan.estimate import MISESTIMATE_FACTOR, MISESTIMATE_ROWS, is_misestimated
 from dbtune.plan.explain import Explained, Status
 from dbtune.plan.finding import Confidence, Finding, Severity
 from dbtune.plan.report import Advice, Outcome, Report, ScannedTable, SequentialScan
@@ -179,7 +180,7 @@ def _head(report: Report) -> Html:
     ]
     parts = [
         element("p", "dbtune explain", class_="product"),
-        element("h1", f"Query plans on PostgreSQL {report.version}"),
+        element("h1", f"Query plans on PostgreSQL {report.version}" if report.version else "Query plans"),
         element("p", report.server, class_="server"),
     ]
     if report.interrupted:
@@ -194,7 +195,7 @@ def _head(report: Report) -> Html:
 
 
 def _finding_counts(report: Report) -> tuple[str, str]:
-    every = [a.finding.severity for a in report.advice()]
+    every = [f.severity for o in report.outcomes for f in o.findings]
     counts = [(s, every.count(s)) for s in sorted(Severity, reverse=True)]
     return words.number(len(every)), ", ".join(f"{n} {s.word}" for s, n in counts if n) or "nothing to say"
 
@@ -232,13 +233,14 @@ def _together(together: Sequence[Advice], anchors: Anchors) -> Html:
     saving = sum(a.saves_ms for a in together)
     calls = sum(a.query.weight for a in together)
     gain = f"Saves about {words.milliseconds(saving)} over {words.plural(calls, 'call')}." if saving >= 0.01 else ""
-    queries = list(dict.fromkeys(a.query for a in together))
+    queries = list({a.query.name: a.query for a in together}.values())
     example = f" (in {queries[0].name})" if len(queries) > 1 else ""
     return element(
         "li",
         _title(first),
         element("p", f"{first.message}{example}.{_sure(first)}"),
         _help(first, gain),
+        *_leads_to(_named(together[0].leads_to)),
         element("div", "In ", _links(queries, anchors), class_="where"),
         class_=f"finding {first.severity.word}",
     )
@@ -255,6 +257,14 @@ def _badge(severity: Severity) -> Html:
 
 def _help(finding: Finding, gain: str) -> Html:
     return element("p", element("b", "Would help:"), f" {finding.advice}. ", element("span", gain, class_="gain"))
+
+
+def _named(findings: Sequence[Finding]) -> list[Html]:
+    return [join((f.title, " ", element("span", f.rule, class_="rule"))) for f in findings]
+
+
+def _leads_to(findings: Sequence[Html]) -> list[Html]:
+    return [element("p", element("b", "Leads to:"), " ", join(findings, ", "))] if findings else []
 
 
 def _sure(finding: Finding) -> str:
@@ -424,14 +434,18 @@ def _query(outcome: Outcome, anchor: str) -> Html:
     if not outcome.is_measured:
         parts.append(element("p", _why(explained), class_="note"))
     parts.append(_known(outcome))
-    parts.append(element("pre", element("code", query.statement), class_="statement", tabindex="0"))
+    if query.statement:  # a plan in a file may come without
+        parts.append(element("pre", element("code", query.statement), class_="statement", tabindex="0"))
     parts.append(_parameters(explained))
     if analysis is not None:
+        parts.append(_changes(outcome))
         parts.append(_index(outcome.findings, anchor))
         parts.append(_tree(outcome, analysis, anchor))
         parts.append(_times(analysis))
-        if everywhere := [_finding(f) for f in outcome.findings if f.node is None]:
+        if everywhere := [_finding(f, outcome, anchor) for f in outcome.findings if f.node is None]:
             parts.append(element("div", *everywhere, id=f"{anchor}-all", class_="everywhere"))
+        parts.append(_alternatives(outcome))
+        parts.append(_looked_at(outcome))
         parts.append(_raw(analysis.plan))
     return element("article", *parts, id=anchor, aria_labelledby=f"{anchor}-title")
 
@@ -480,13 +494,33 @@ def _parameters(explained: Explained) -> Html:
         )
         for number, (value, kind) in enumerate(zip(chosen.values, types, strict=True), 1)
     ]
-    return element("div", "Parameter set ", element("b", name), element("ul", *values), class_="parameters")
+    lead = ("Parameter set ", element("b", name), f" ({chosen.provenance})")
+    return element("div", *lead, element("ul", *values), class_="parameters")
 
 
 def _value(value: str | None) -> str:
     if value is None:
         return "NULL"
     return f"'{value}'" if len(value) <= _LONGEST_VALUE else f"'{value[:_LONGEST_VALUE]}… ({len(value):,} characters)"
+
+
+def _changes(outcome: Outcome) -> Html:
+    """Return what changed since the baseline; nothing where there is none to compare with."""
+    if outcome.changes is None:
+        return Html()
+    if not outcome.changes:
+        return element("p", "The same as in the baseline.", class_="none")
+    before = outcome.before
+    told = [] if before is None or before.execution_ms is None else [words.milliseconds(before.execution_ms)]
+    told += [] if before is None or before.blocks is None else [words.plural(before.blocks, "block")]
+    lead = f"Since the baseline ({', '.join(told)}):" if told else "Since the baseline:"
+    items = [
+        element(
+            "li", element("span", change.direction.value, class_="badge"), " ", change.text, class_=change.direction
+        )
+        for change in outcome.changes
+    ]
+    return element("div", lead, element("ul", *items), class_="changes")
 
 
 def _index(findings: Sequence[Finding], anchor: str) -> Html:
@@ -502,10 +536,10 @@ def _tree(outcome: Outcome, analysis: Analysis, anchor: str) -> Html:
     """Return the plan as nested blocks that open and close."""
     plan = analysis.plan
     subject = Subject(analysis)
-    by_node: dict[int, list[Finding]] = {}
+    by_node: dict[int, list[Html]] = {}
     for finding in outcome.findings:
         if finding.node is not None:
-            by_node.setdefault(finding.node, []).append(finding)
+            by_node.setdefault(finding.node, []).append(_finding(finding, outcome, anchor))
     closed = _closed(analysis, by_node)
     parts: list[str] = []
     ends: list[int] = []
@@ -515,7 +549,8 @@ def _tree(outcome: Outcome, analysis: Analysis, anchor: str) -> Html:
             ends.pop()
         found = by_node.get(node.number, [])
         nests = bool(node.children) and node.depth < _NESTED
-        whole = _node(node, subject, found, anchor, nests=nests, is_open=node.number not in closed)
+        place = f"{anchor}-n{node.number}" if found else None
+        whole = _node(node, subject, found, place, nests=nests, is_open=node.number not in closed)
         parts.append(Html(whole.removesuffix("</details>")) if nests else whole)
         if nests:
             ends.append(node.end)
@@ -523,11 +558,12 @@ def _tree(outcome: Outcome, analysis: Analysis, anchor: str) -> Html:
     return element("div", _columns(analysis), *parts, class_="plan", role="group", aria_label="Plan")
 
 
-def _node(node: Node, subject: Subject, found: Sequence[Finding], anchor: str, *, nests: bool, is_open: bool) -> Html:
+def _node(
+    node: Node, subject: Subject, found: Sequence[Html], place: str | None, *, nests: bool, is_open: bool
+) -> Html:
     """Return one node, without those below it; it opens and closes where there is anything to hide."""
-    details = (*_conditions(node), *_observations(node, subject), *map(_finding, found))
+    details = (*_conditions(node), *_observations(node, subject), *found)
     kind = "node deep" if node.depth > _INDENTED else "node"
-    place = f"{anchor}-n{node.number}" if found else None
     line = _line(node, subject, nests)
     if not nests and not details:
         return element("div", element("div", line, class_="line"), class_=f"{kind} leaf", id=place)
@@ -535,7 +571,7 @@ def _node(node: Node, subject: Subject, found: Sequence[Finding], anchor: str, *
     return element("details", element("summary", line, class_="line"), *about, class_=kind, id=place, open=is_open)
 
 
-def _closed(analysis: Analysis, by_node: Mapping[int, list[Finding]]) -> set[int]:
+def _closed(analysis: Analysis, by_node: Mapping[int, Sequence[Html]]) -> set[int]:
     """Return the nodes that are closed at first: in a large plan, those that did next to nothing with all below.
 
     What they hide is open, so that one click shows it.
@@ -610,13 +646,22 @@ def _rows(node: Node, subject: Subject) -> list[str]:
     if measure.rows is None:
         return [estimate]
     parts: list[str] = [f"{estimate} → {words.count(measure.rows)}"]
-    ratio = row_ratio(subject, node)
-    if ratio is not None and max(ratio, 1 / ratio) >= MISESTIMATE_FACTOR:
-        factor, direction = (ratio, "more") if ratio > 1 else (1 / ratio, "fewer")
-        matters = max(measure.rows.value, measure.estimated_rows) >= MISESTIMATE_ROWS
-        text = f"{words.number(round(factor))} × {direction}"
-        parts += [" ", element("em", text, class_="off" if matters else "off few")]
+    if (factor := _off(measure)) is not None:
+        # Few rows more or less, or a scan that was stopped early, matter little.
+        few = max(measure.rows.value, measure.estimated_rows) < MISESTIMATE_ROWS or not is_misestimated(subject, node)
+        parts += [" ", element("em", factor, class_="off few" if few else "off")]
     return parts
+
+
+def _off(measure: Measure) -> str | None:
+    """Return how far an estimate is off, from ten times on; None where rounding hides the figure."""
+    if measure.rows is None or measure.rows.error > 0.1 * measure.rows.value:
+        return None
+    estimated, actual = max(1.0, measure.estimated_rows), max(1.0, measure.rows.value)
+    ratio = max(estimated, actual) / min(estimated, actual)
+    if ratio < MISESTIMATE_FACTOR:
+        return None
+    return f"{words.number(round(ratio))} × {'more' if actual > estimated else 'fewer'}"
 
 
 def _blocks(measure: Measure, plan: Plan) -> str:
@@ -663,16 +708,28 @@ def _fact(value: object) -> str:
     return words.number(value) if isinstance(value, int | float) else str(value)
 
 
-def _finding(finding: Finding) -> Html:
+def _finding(finding: Finding, outcome: Outcome, anchor: str) -> Html:
+    """Return a finding in words, with links to its cause and to what it leads to."""
     saves = finding.saves_ms or 0.0
     gain = f"Saves about {words.milliseconds(saves)} of one execution." if saves >= 0.01 else ""
+    causes = [f for f in outcome.roots if f.rule == finding.because_of]
+    because = [element("p", element("b", "Because of:"), " ", join(_placed(causes, anchor), ", "))] if causes else []
     return element(
         "div",
         _title(finding),
         element("p", f"{finding.message}.{_sure(finding)}"),
         _help(finding, gain),
+        *because,
+        *_leads_to(_placed(outcome.consequences(finding), anchor)),
         class_=f"finding {finding.severity.word}",
     )
+
+
+def _placed(findings: Sequence[Finding], anchor: str) -> list[Html]:
+    return [
+        join((element("a", f.title, href=f"#{_place(f, anchor)}"), " ", element("span", f.rule, class_="rule")))
+        for f in findings
+    ]
 
 
 def _times(analysis: Analysis) -> Html:
@@ -704,6 +761,40 @@ def _trigger(trigger: Mapping[str, object]) -> tuple[str, str]:
     told = [words.plural(calls, "call")] if isinstance(calls, int | float) else []
     told += [words.milliseconds(time)] if isinstance(time, int | float) else []
     return f"trigger {name}", ", ".join(told)
+
+
+def _alternatives(outcome: Outcome) -> Html:
+    """Return the plans with other parameter sets: cost, rows expected, and how each table is reached."""
+    plans = outcome.alternatives
+    if len(plans) < 2:
+        return Html()
+    if len({shape(plan) for plan in plans.values()}) == 1:
+        return element("p", f"The same plan with other values: {', '.join(plans)}.", class_="none")
+    head = element(
+        "tr",
+        element("th", "planned with", scope="col"),
+        element("th", "cost", scope="col", class_="number"),
+        element("th", "rows expected", scope="col", class_="number"),
+        element("th", "scans", scope="col"),
+    )
+    rows = [
+        element(
+            "tr",
+            element("th", name, scope="row"),
+            element("td", words.number(round(plan.root.total_cost)), class_="number"),
+            element("td", words.number(plan.root.plan_rows), class_="number"),
+            element("td", ", ".join(f"{p.relation} by {p.text}" for p in access_paths(plan)) or "no table"),
+        )
+        for name, plan in plans.items()
+    ]
+    table = element("table", element("thead", head), element("tbody", *rows))
+    return _wide(table, f"Plans of {outcome.query.name} with other values")
+
+
+def _looked_at(outcome: Outcome) -> Html:
+    """Return what was looked at and is fine, and what could not be."""
+    told = (("fine", outcome.checked), ("not checked", outcome.unchecked))
+    return _facts([(name, "; ".join(texts)) for name, texts in told if texts])
 
 
 def _raw(plan: Plan) -> Html:

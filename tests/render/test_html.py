@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from dbtune.errors import BadFile
 from dbtune.plan import explain as plans
+from dbtune.plan.comparison import Change, Direction, Work
 from dbtune.plan.explain import Explained, Status
 from dbtune.plan.finding import Confidence, Finding, Severity
 from dbtune.plan.parse import parse
@@ -305,11 +306,12 @@ def test_rows_stand_by_cost_and_those_not_measured_last() -> None:
 
 def test_a_query_shows_its_statement_and_parameters() -> None:
     long = "x" * 1000
-    sets = (ParameterSet(name="frequent", values=("it's", None, long)),)
+    sets = (ParameterSet(name="frequent", values=("it's", None, long), provenance="sampled"),)
     article = rendered(
         explained(scan(), statement="SELECT\n  $1, $2, $3", sets=sets, types=("text", "int", "text"), source="log")
     ).one("article")
     assert article.one("pre", "statement").text() == "SELECT\n  $1, $2, $3"
+    assert article.one("div", "parameters").text().startswith("Parameter set frequent (sampled)")
     first, second, third = texts(article.one("div", "parameters").all("li"))
     assert first == "$1 = 'it's' text"
     assert second == "$2 = NULL int"
@@ -375,9 +377,20 @@ def test_an_estimate_is_flagged_from_ten_times_on(estimated: int, actual: int, f
     assert bool(line.all("em", "few")) == (flag is not None and max(estimated, actual) < 1000)
 
 
-def test_a_scan_that_a_limit_stopped_is_not_flagged() -> None:
-    whole = rendered(explained(node("Limit", scan(Plan_Rows=50_000, Actual_Rows=10))))
-    assert not whole.all("em", "off")
+def test_a_scan_that_a_limit_stopped_is_flagged_quietly() -> None:
+    stopped, whole = rendered(
+        explained(node("Limit", scan(Plan_Rows=50_000, Actual_Rows=10)), name="a"),
+        explained(node("Sort", scan(Plan_Rows=50_000, Actual_Rows=10)), name="b"),
+    ).all("em", "off")
+    assert stopped.text() == whole.text() == "5,000 × fewer"
+    assert "few" in stopped.kinds
+    assert "few" not in whole.kinds
+
+
+def test_rounding_raises_no_flag() -> None:
+    # 0 rows a loop, as before PostgreSQL 18, may be anything up to 500 in 1,000 loops
+    inner = scan(rows=0, Plan_Rows=1, Actual_Loops=1000)
+    assert not rendered(explained(node("Nested Loop", scan("x"), inner, Join_Filter="(a = b)"))).all("em", "off")
 
 
 def test_a_node_that_never_ran_says_so() -> None:
@@ -432,6 +445,66 @@ def test_findings_stand_at_their_node_and_the_others_below_the_plan() -> None:
     assert texts(article.one("ul", "index").all("a")) == index
 
 
+def test_a_cause_and_what_it_leads_to_point_at_each_other() -> None:
+    cause = finding(node=1, leads_to=("C1",))
+    effect = finding(rule="C1", title="Sorted on disk", node=0, because_of="A1", saves_ms=2.0)
+    whole = rendered(told(cause, effect, root=node("Sort", scan())))
+    (advice,) = whole.by_id("findings").all("li")
+    assert "Leads to: Sorted on disk C1" in " ".join(advice.text().split())
+    at_sort, at_scan = whole.one("div", "plan").all("div", "finding")
+    assert "Because of: A whole table read for few rows A1" in " ".join(at_sort.text().split())
+    assert at_sort.one("a").attributes["href"] == "#q1-n1"
+    assert "Leads to: Sorted on disk C1" in " ".join(at_scan.text().split())
+    assert at_scan.one("a").attributes["href"] == "#q1-n0"
+    assert facts(whole.first("header"))["Findings"] == "2 2 high"
+
+
+def test_plans_with_other_values_stand_side_by_side() -> None:
+    (whole_table,) = parse([{"Plan": planned(scan())}])
+    (by_index,) = parse([{"Plan": planned(node("Index Scan", Relation_Name="item", Index_Name="i", Index_Cond="x"))}])
+    done = explained(scan())
+    differing = replace(done, alternatives={"rare": by_index, "generic": whole_table})
+    table = rendered(differing).one("article").one("table")
+    assert [texts(_cells(row)) for row in table.one("tbody").all("tr")] == [
+        ["rare", "100", "10", "item by Index Scan using i"],
+        ["generic", "100", "10", "public.item by Seq Scan"],
+    ]
+    same = rendered(replace(done, alternatives={"rare": whole_table, "generic": whole_table})).one("article")
+    assert not same.all("table")
+    assert "The same plan with other values: rare, generic." in same.text()
+    for few in ({}, {"generic": by_index}):
+        assert "other values" not in rendered(replace(done, alternatives=few)).one("article").text()
+
+
+def test_what_changed_since_a_baseline_is_told() -> None:
+    changes = (
+        Change(kind="index-lost", direction=Direction.WORSE, text="item: Index Scan → Seq Scan"),
+        Change(kind="sort", direction=Direction.BETTER, text="no longer sorts by <a>"),
+    )
+    before = Work(execution_ms=3.0, blocks=7, rows=10.0, rows_read=10.0, total_cost=5.0)
+    done = explained(scan())
+    told_of = rendered(replace(done, changes=changes, before=before)).one("div", "changes")
+    assert told_of.text().startswith("Since the baseline (3.0 ms, 7 blocks):")
+    items = told_of.all("li")
+    assert texts(items) == ["worse item: Index Scan → Seq Scan", "better no longer sorts by <a>"]
+    assert [i.kinds for i in items] == [["worse"], ["better"]]
+    assert "The same as in the baseline." in rendered(replace(done, changes=())).one("article").text()
+    assert "baseline" not in rendered(done).one("article").text()
+
+
+def test_what_was_looked_at_is_told() -> None:
+    known = facts(rendered(replace(explained(scan()), checked=("a", "b"), unchecked=("c: <why>",))).one("article"))
+    assert known["fine"] == "a; b"
+    assert known["not checked"] == "c: <why>"
+
+
+def test_a_plan_from_a_file_needs_no_server_and_no_statement() -> None:
+    whole = rendered(explained(scan(), statement=""), server="plan.txt", version="")
+    assert whole.one("h1").text() == "Query plans"
+    assert not whole.all("pre", "statement")
+    assert whole.one("article").all(kind="node")
+
+
 def test_times_outside_of_nodes_are_told() -> None:
     more: dict[str, Any] = {
         "Triggers": [{"Trigger Name": "audit", "Constraint Name": "fk", "Relation": "item", "Time": 3.0, "Calls": 7}],
@@ -476,7 +549,16 @@ def test_nothing_in_a_report_becomes_html() -> None:
         "Settings": {HOSTILE: HOSTILE},
         "Triggers": [{"Trigger Name": HOSTILE, "Time": 1.0, "Calls": 1}],
     }
-    done = told(found, replace(found, node=None), root=root, name=HOSTILE, **query, **beside)
+    effect = replace(found, node=None, rule=f"{HOSTILE} 2", because_of=HOSTILE)
+    done = told(replace(found, leads_to=(effect.rule,)), effect, root=root, name=HOSTILE, **query, **beside)
+    (other,) = parse([{"Plan": node("Result")}])
+    done = replace(
+        done,
+        alternatives={HOSTILE: other, "generic": parse([{"Plan": root}])[0]},
+        changes=(Change(kind="x", direction=Direction.OTHER, text=HOSTILE),),
+        checked=(HOSTILE,),
+        unchecked=(HOSTILE,),
+    )
     planned_only = replace(done, explained=replace(done.explained, status=Status.PLANNED, reason=HOSTILE))
     problem = BadFile(HOSTILE, HOSTILE)
     for one in (done, planned_only):
