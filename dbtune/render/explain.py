@@ -129,7 +129,8 @@ def _summary(report: Report, width: int, markdown: bool) -> str:
         counts.append(f"stopped before {report.selected - len(report.outcomes)} more")
     total = f"{words.milliseconds(report.execution_ms)} and {words.size(report.blocks)} of shared buffers"
     where = f"on PostgreSQL {report.version} at {report.server}" if report.version else f"in {report.server}"
-    lines = [f"{', '.join(counts)} {where}: {total} for one run of each."]
+    work = f": {total} for one run of each" if measured else ""
+    lines = [f"{', '.join(counts)} {where}{work}."]
     for scanned in report.scanned_tables():
         names = ", ".join(query.name for query in scanned.queries[:_NAMED])
         if len(scanned.queries) > _NAMED:

@@ -565,7 +565,7 @@ def test_nothing_in_a_report_becomes_html() -> None:
         text = page(report(one, server=HOSTILE, version=HOSTILE, problems=(problem,)))
         whole = read(text)
         (script,) = whole.all("script")
-        assert script.text() == files("dbtune.render").joinpath("page.js").read_text(encoding="utf-8")
+        assert script.text() == files("dbtune.render.html").joinpath("page.js").read_text(encoding="utf-8")
         assert "<script>alert" not in text
         assert not [t for t in whole.walk() if any(name.startswith("on") for name in t.attributes)]
         assert whole.one("pre", "statement").text() == HOSTILE
@@ -679,7 +679,7 @@ def node_js() -> str:
 
 def script(node_js: str, expression: str) -> Any:
     """Return what an expression comes to after the page's script."""
-    source = files("dbtune.render").joinpath("page.js").read_text(encoding="utf-8")
+    source = files("dbtune.render.html").joinpath("page.js").read_text(encoding="utf-8")
     done = subprocess.run(
         [node_js, "-e", f"{source}\nconsole.log(JSON.stringify({expression}))"],
         capture_output=True,

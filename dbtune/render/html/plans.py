@@ -1,62 +1,45 @@
-"""The report of ``dbtune explain`` as one HTML page: it needs no other file, no network, and no script to be read."""
+"""One query's part of the page: its statement, its plan as a tree that folds, and what was found in it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from dbtune.plan import words
 from dbtune.plan.access import access_paths, shape
 from dbtune.plan.arithmetic import Analysis, Measure
 from dbtune.plan.estimate import MISESTIMATE_FACTOR, MISESTIMATE_ROWS, is_misestimated
-from dbtune.plan.explain import Explained, Status
-from dbtune.plan.finding import Confidence, Finding, Severity
-from dbtune.plan.report import Advice, Outcome, Report, ScannedTable, SequentialScan
+from dbtune.plan.explain import Explained
+from dbtune.plan.finding import Finding
+from dbtune.plan.report import Outcome
 from dbtune.plan.subject import Subject
 from dbtune.plan.tree import Node, Plan
-from dbtune.render.explain import SHOWN, group
-from dbtune.workload.query import Query
-
-Anchors = Mapping[str, str]
-"""The id of each query's section, by the query's name."""
-
-_VOID = frozenset({"input", "link", "meta"})
-_STATUS = {Status.MEASURED: "measured", Status.PLANNED: "planned only", Status.SKIPPED: "skipped"}
+from dbtune.render.html.elements import (
+    Anchors,
+    Html,
+    badge,
+    element,
+    join,
+    leads_to,
+    named_rule,
+    place,
+    section,
+    sure,
+    total_ms,
+    why,
+    wide,
+    would_help,
+)
 
 _NESTED = 30
 """Nodes below this depth stand side by side, with their depth in words: browsers give up on endless nesting."""
-
 _INDENTED = 10
 """Nodes below this depth are not indented further: on a narrow screen nothing would be left of the line."""
-
 _LARGE = 100
 """In a plan of more nodes, subtrees that took next to nothing and have no finding are closed at first."""
-
 _NEXT_TO_NOTHING = 0.01
 _LONGEST_VALUE = 300
-_LINKS = 8
-_TABLES = 10
-
-_COLUMNS = (
-    ("query", "name", "text"),
-    ("route", "route", "text"),
-    ("calls", "number", "number"),
-    ("ms", "number", "number"),
-    ("total ms", "number", "number"),
-    ("rows", "number", "number"),
-    ("buffers", "number", "number"),
-    ("sequential scans: rows read → kept", "scans", "number"),
-    ("worst finding", "worst", "number"),
-)
-"""The table of queries: each column's title, its class, and whether it is sorted as text or as numbers."""
-
-_SORTED = {"total ms": "descending"}
-
 _CONDITIONS = (
     "TID Cond",
     "Index Cond",
@@ -85,339 +68,14 @@ _FACTS = (
 )
 _MORE_THAN_ONE = ("Index Searches", "Hash Batches", "HashAgg Batches")
 """What is worth a word only where it is more than 1."""
-
 _OWN_SETTINGS = frozenset({"plan_cache_mode"})
 """Settings that dbtune made itself, to have the plan at all."""
 
 
-class Html(str):
-    """Text that is HTML already; whatever else goes into an element is escaped."""
-
-    __slots__ = ()
-
-
-def element(name: str, /, *content: str, **attributes: str | float | bool | None) -> Html:
-    """Return an element; text and attributes are escaped, an :class:`Html` stays as it is.
-
-    ``class_`` is the attribute class, ``data_value`` is data-value; None and False leave an attribute out.
-    """
-    written = "".join(
-        f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{escape(str(value))}"')
-        for key, value in attributes.items()
-        if value is not None and value is not False
-    )
-    if name in _VOID:
-        return Html(f"<{name}{written}>")
-    return Html(f"<{name}{written}>{join(content)}</{name}>")
-
-
-def join(parts: Iterable[str], between: str = "") -> Html:
-    """Return the parts one after the other, escaped unless they are :class:`Html`."""
-    return Html(escape(between).join(p if isinstance(p, Html) else escape(p) for p in parts))
-
-
-def page(report: Report) -> str:
-    """Return the report as an HTML document with its style and script inside."""
-    outcomes = report.by_cost()
-    anchors = {outcome.query.name: f"q{number}" for number, outcome in enumerate(outcomes, 1)}
-    body = element(
-        "main",
-        _head(report),
-        _problems(report),
-        _advice(report, anchors),
-        _scanned(report, anchors),
-        _queries(outcomes, anchors),
-        _plans(outcomes, anchors),
-    )
-    script = _resource("page.js")
-    text = join(
-        (
-            Html("<!DOCTYPE html>\n"),
-            Html('<html lang="en">\n'),
-            element("head", *_metadata(report, script)),
-            element("body", body, element("script", script)),
-            Html("\n</html>\n"),
-        )
-    )
-    # The name of a file need not be UTF-8; Python keeps such bytes as half characters, which no file can hold.
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _resource(name: str) -> Html:
-    return Html(files("dbtune.render").joinpath(name).read_text(encoding="utf-8"))
-
-
-def _metadata(report: Report, script: str) -> list[Html]:
-    """Return what stands in the page's head. The policy lets nothing be loaded, and no script run but this one."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return [
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("link", rel="icon", href="data:,"),  # else a browser asks the server for one
-        element("title", f"dbtune explain: {report.server}"),
-        element("style", _resource("page.css")),
-    ]
-
-
-def _head(report: Report) -> Html:
-    count = len(report.outcomes)
-    by_status = {status: sum(o.explained.status is status for o in report.outcomes) for status in Status}
-    told = [f"{number} {_STATUS[status]}" for status, number in by_status.items() if number]
-    captured = sum((o.execution_ms or 0.0) * o.query.weight for o in report.outcomes)
-    calls = sum(o.query.weight for o in report.measured)
-    facts = [
-        ("Queries", words.number(count), ", ".join(told) or "none"),
-        ("One run of each", words.milliseconds(report.execution_ms), "execution time"),
-        ("As often as captured", words.milliseconds(captured), words.plural(calls, "call")),
-        ("Shared buffers", words.size(report.blocks), f"{words.plural(report.blocks, 'block')}, one run of each"),
-        ("Findings", *_finding_counts(report)),
-    ]
-    parts = [
-        element("p", "dbtune explain", class_="product"),
-        element("h1", f"Query plans on PostgreSQL {report.version}" if report.version else "Query plans"),
-        element("p", report.server, class_="server"),
-    ]
-    if report.interrupted:
-        left = report.selected - len(report.outcomes)
-        more = f"{words.number(left)} more {'query' if left == 1 else 'queries'}"
-        parts.append(element("p", f"Stopped before {more}: this page has only part.", class_="note"))
-    tiles = [
-        element("div", element("dt", name), element("dd", element("b", figure), " ", element("small", detail)))
-        for name, figure, detail in facts
-    ]
-    return element("header", *parts, element("dl", *tiles, class_="tiles"))
-
-
-def _finding_counts(report: Report) -> tuple[str, str]:
-    every = [f.severity for o in report.outcomes for f in o.findings]
-    counts = [(s, every.count(s)) for s in sorted(Severity, reverse=True)]
-    return words.number(len(every)), ", ".join(f"{n} {s.word}" for s, n in counts if n) or "nothing to say"
-
-
-def _problems(report: Report) -> Html:
-    if not report.problems:
-        return Html()
-    items = [element("li", str(problem)) for problem in report.problems]
-    return _section("problems", "Query files that could not be used", element("ul", *items))
-
-
-def _section(anchor: str, title: str, *content: str) -> Html:
-    heading = element("h2", title, id=f"{anchor}-title")
-    return element("section", heading, *content, id=anchor, aria_labelledby=f"{anchor}-title")
-
-
-# What would help, and what is scanned.
-
-
-def _advice(report: Report, anchors: Anchors) -> Html:
-    groups = group(report.advice())
-    if not groups:
-        return _section("findings", "Findings", element("p", "None.", class_="none"))
-    items = [_together(together, anchors) for together in groups]
-    parts = [element("ol", *items[:SHOWN])]
-    if items[SHOWN:]:
-        more = element("summary", f"{len(items) - SHOWN} more")
-        parts.append(element("details", more, element("ol", *items[SHOWN:], start=SHOWN + 1)))
-    return _section("findings", "Most valuable first", *parts)
-
-
-def _together(together: Sequence[Advice], anchors: Anchors) -> Html:
-    """Return one advice with the queries that it is for."""
-    first = together[0].finding
-    saving = sum(a.saves_ms for a in together)
-    calls = sum(a.query.weight for a in together)
-    gain = f"Saves about {words.milliseconds(saving)} over {words.plural(calls, 'call')}." if saving >= 0.01 else ""
-    queries = list({a.query.name: a.query for a in together}.values())
-    example = f" (in {queries[0].name})" if len(queries) > 1 else ""
-    return element(
-        "li",
-        _title(first),
-        element("p", f"{first.message}{example}.{_sure(first)}"),
-        _help(first, gain),
-        *_leads_to(_named(together[0].leads_to)),
-        element("div", "In ", _links(queries, anchors), class_="where"),
-        class_=f"finding {first.severity.word}",
-    )
-
-
-def _title(finding: Finding) -> Html:
-    rule = element("span", finding.rule, class_="rule", title=finding.name)
-    return element("p", _badge(finding.severity), " ", element("b", finding.title), " ", rule)
-
-
-def _badge(severity: Severity) -> Html:
-    return element("span", severity.word, class_=f"badge {severity.word}")
-
-
-def _help(finding: Finding, gain: str) -> Html:
-    return element("p", element("b", "Would help:"), f" {finding.advice}. ", element("span", gain, class_="gain"))
-
-
-def _named(findings: Sequence[Finding]) -> list[Html]:
-    return [join((f.title, " ", element("span", f.rule, class_="rule"))) for f in findings]
-
-
-def _leads_to(findings: Sequence[Html]) -> list[Html]:
-    return [element("p", element("b", "Leads to:"), " ", join(findings, ", "))] if findings else []
-
-
-def _sure(finding: Finding) -> str:
-    return " Estimated, not measured." if finding.confidence is Confidence.ESTIMATED else ""
-
-
-def _links(queries: Sequence[Query], anchors: Anchors) -> Html:
-    """Return links to these queries' plans; the rest of a long list is folded up."""
-    links = [element("a", q.name, href=f"#{anchors[q.name]}") for q in queries]
-    first, rest = join(links[:_LINKS], ", "), links[_LINKS:]
-    if not rest:
-        return first
-    return join((first, " ", element("details", element("summary", f"and {len(rest)} more"), join(rest, ", "))))
-
-
-def _scanned(report: Report, anchors: Anchors) -> Html:
-    title = "Tables scanned as a whole"
-    tables = report.scanned_tables()
-    if not tables:
-        return _section("scans", title, element("p", "No sequential scans.", class_="none"))
-    parts = [_wide(_tables(tables[:_TABLES], anchors), title)]
-    if rest := tables[_TABLES:]:
-        more = element("summary", words.plural(len(rest), "more table"))
-        parts.append(element("details", more, _wide(_tables(rest, anchors), f"{title}: the others")))
-    return _section("scans", title, *parts)
-
-
-def _tables(tables: Sequence[ScannedTable], anchors: Anchors) -> Html:
-    rows = [
-        element(
-            "tr",
-            element("th", table.relation, scope="row"),
-            element("td", words.number(table.rows_read) if table.rows_read else "unknown", class_="number"),
-            element("td", _links(table.queries, anchors)),
-        )
-        for table in tables
-    ]
-    head = element(
-        "tr",
-        element("th", "table", scope="col"),
-        element("th", "rows read, one run of each", scope="col", class_="number"),
-        element("th", "by", scope="col"),
-    )
-    return element("table", element("thead", head), element("tbody", *rows))
-
-
-def _wide(content: Html, label: str) -> Html:
-    """Return what may be wider than the page in a box that scrolls, by keyboard too."""
-    return element("div", content, class_="wide", tabindex="0", role="region", aria_label=label)
-
-
-# The table of queries. A cell's data-value is what it is sorted by; an empty one comes last.
-
-
-def _queries(outcomes: Sequence[Outcome], anchors: Anchors) -> Html:
-    if not outcomes:
-        return _section("queries", "Queries", element("p", "None.", class_="none"))
-    heads = [
-        element("th", title, scope="col", class_=name, data_sort=kind, aria_sort=_SORTED.get(title))
-        for title, name, kind in _COLUMNS
-    ]
-    table = element(
-        "table",
-        element("thead", element("tr", *heads)),
-        element("tbody", *(_row(outcome, anchors) for outcome in outcomes)),
-        id="query-table",
-    )
-    search = element(
-        "input", type="search", id="filter", placeholder="name, route, table, finding …", autocomplete="off"
-    )
-    controls = element(
-        "p",
-        element("label", "Show only ", search),
-        " ",
-        element("output", id="shown", for_="filter", aria_live="polite"),
-        class_="controls",
-        hidden=True,
-    )
-    return _section("queries", "Queries", controls, _wide(table, "Queries"))
-
-
-def _row(outcome: Outcome, anchors: Anchors) -> Html:
-    query = outcome.query
-    ms = outcome.execution_ms
-    blocks = outcome.analysis.blocks if outcome.analysis is not None and outcome.is_measured else None
-    read = sum(s.read.value for s in outcome.scans if s.read is not None)
-    return element(
-        "tr",
-        element("th", element("a", query.name, href=f"#{anchors[query.name]}"), scope="row", class_="name"),
-        element("td", query.route or "", class_="route"),
-        _figure(query.calls, "" if query.calls is None else words.number(query.calls)),
-        _figure(ms, _ms(ms)),
-        _figure(_total_ms(outcome), _ms(_total_ms(outcome))),
-        _figure(outcome.rows.value if outcome.rows else None, words.count(outcome.rows) if outcome.rows else "–"),
-        _figure(blocks.shared if blocks else None, words.number(blocks.shared) if blocks else "–"),
-        element("td", *map(_scan, outcome.scans), class_="scans", data_value=read if outcome.scans else ""),
-        _worst(outcome, anchors[query.name]),
-    )
-
-
-def _figure(value: float | None, text: str) -> Html:
-    return element("td", text, class_="number", data_value="" if value is None else value)
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.2f}" if value < 10_000 else f"{value:,.0f}"
-
-
-def _total_ms(outcome: Outcome) -> float | None:
-    return None if outcome.execution_ms is None else outcome.execution_ms * outcome.query.weight
-
-
-def _scan(scan: SequentialScan) -> Html:
-    times = f" ({words.number(scan.loops)} times)" if scan.loops > 1 else ""
-    return element("div", f"{scan.relation} ", element("span", _read_and_kept(scan), class_="figures"), times)
-
-
-def _read_and_kept(scan: SequentialScan) -> str:
-    if scan.read is None or scan.kept is None:
-        return "rows unknown"
-    return f"{'~ ' if scan.is_estimated else ''}{words.count(scan.read)} → {words.count(scan.kept)}"
-
-
-def _worst(outcome: Outcome, anchor: str) -> Html:
-    worst = outcome.worst
-    parts = []
-    if worst is not None:
-        link = element("a", worst.title, href=f"#{_place(worst, anchor)}")
-        parts.append(element("div", _badge(worst.severity), " ", link, " ", element("span", worst.rule, class_="rule")))
-    if not outcome.is_measured:
-        parts.append(element("div", _why(outcome.explained), class_="why"))
-    return element("td", *parts, class_="worst", data_value=int(worst.severity) if worst is not None else "")
-
-
-def _why(explained: Explained) -> str:
-    status = _STATUS[explained.status]
-    return f"{status}: {explained.reason}" if explained.reason else status
-
-
-def _place(finding: Finding, anchor: str) -> str:
-    """Return the id of the node that a finding is about, else of the findings below the plan."""
-    return f"{anchor}-all" if finding.node is None else f"{anchor}-n{finding.node}"
-
-
-# One query: what was asked, its plan, and where the time went.
-
-
-def _plans(outcomes: Sequence[Outcome], anchors: Anchors) -> Html:
+def plans(outcomes: Sequence[Outcome], anchors: Anchors) -> Html:
     if not outcomes:
         return Html()
-    return _section("plans", "Plans", *(_query(outcome, anchors[outcome.query.name]) for outcome in outcomes))
+    return section("plans", "Plans", *(_query(outcome, anchors[outcome.query.name]) for outcome in outcomes))
 
 
 def _query(outcome: Outcome, anchor: str) -> Html:
@@ -432,7 +90,7 @@ def _query(outcome: Outcome, anchor: str) -> Html:
     if query.route:
         parts.append(element("p", query.route, class_="route"))
     if not outcome.is_measured:
-        parts.append(element("p", _why(explained), class_="note"))
+        parts.append(element("p", why(explained), class_="note"))
     parts.append(_known(outcome))
     if query.statement:  # a plan in a file may come without
         parts.append(element("pre", element("code", query.statement), class_="statement", tabindex="0"))
@@ -452,7 +110,7 @@ def _query(outcome: Outcome, anchor: str) -> Html:
 
 def _known(outcome: Outcome) -> Html:
     query = outcome.query
-    ms, total = outcome.execution_ms, _total_ms(outcome)
+    ms, total = outcome.execution_ms, total_ms(outcome)
     facts = []
     if ms is not None and total is not None:
         facts.append(("one run", words.milliseconds(ms)))
@@ -526,9 +184,7 @@ def _changes(outcome: Outcome) -> Html:
 def _index(findings: Sequence[Finding], anchor: str) -> Html:
     """Return a link to the place of each finding, the worst first; nothing for none."""
     ordered = sorted(findings, key=lambda f: (-f.severity, -(f.saves_ms or 0.0)))
-    links = [
-        element("li", _badge(f.severity), " ", element("a", f.title, href=f"#{_place(f, anchor)}")) for f in ordered
-    ]
+    links = [element("li", badge(f.severity), " ", element("a", f.title, href=f"#{place(f, anchor)}")) for f in ordered]
     return element("ul", *links, class_="index") if links else Html()
 
 
@@ -596,7 +252,7 @@ def _columns(analysis: Analysis) -> Html:
         measured_by = "blocks" if plan.is_analyzed and plan.root.buffers is not None else "cost"
     rows = "rows estimated → actual" if plan.is_analyzed else "rows estimated"
     titles = (("label", "node"), ("share", f"share of {measured_by}"), ("self", "self ms"), ("rows", rows))
-    cells = [element("span", title, class_=name) for name, title in (*titles, ("blocks", "blocks"))]
+    cells = [element("span", named_rule, class_=name) for name, title in (*titles, ("blocks", "blocks"))]
     return element("div", *cells, class_="line columns")
 
 
@@ -716,18 +372,18 @@ def _finding(finding: Finding, outcome: Outcome, anchor: str) -> Html:
     because = [element("p", element("b", "Because of:"), " ", join(_placed(causes, anchor), ", "))] if causes else []
     return element(
         "div",
-        _title(finding),
-        element("p", f"{finding.message}.{_sure(finding)}"),
-        _help(finding, gain),
+        named_rule(finding),
+        element("p", f"{finding.message}.{sure(finding)}"),
+        would_help(finding, gain),
         *because,
-        *_leads_to(_placed(outcome.consequences(finding), anchor)),
+        *leads_to(_placed(outcome.consequences(finding), anchor)),
         class_=f"finding {finding.severity.word}",
     )
 
 
 def _placed(findings: Sequence[Finding], anchor: str) -> list[Html]:
     return [
-        join((element("a", f.title, href=f"#{_place(f, anchor)}"), " ", element("span", f.rule, class_="rule")))
+        join((element("a", f.title, href=f"#{place(f, anchor)}"), " ", element("span", f.rule, class_="rule")))
         for f in findings
     ]
 
@@ -788,7 +444,7 @@ def _alternatives(outcome: Outcome) -> Html:
         for name, plan in plans.items()
     ]
     table = element("table", element("thead", head), element("tbody", *rows))
-    return _wide(table, f"Plans of {outcome.query.name} with other values")
+    return wide(table, f"Plans of {outcome.query.name} with other values")
 
 
 def _looked_at(outcome: Outcome) -> Html:
