@@ -42,7 +42,7 @@ def join(parts: Iterable[str], between: str = "") -> Html:
 
 
 def section(anchor: str, title: str, *content: str) -> Html:
-    heading = element("h2", named_rule, id=f"{anchor}-title")
+    heading = element("h2", title, id=f"{anchor}-title")
     return element("section", heading, *content, id=anchor, aria_labelledby=f"{anchor}-title")
 
 

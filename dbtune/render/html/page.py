@@ -188,12 +188,12 @@ def _scanned(report: Report, anchors: Anchors) -> Html:
     title = "Tables scanned as a whole"
     tables = report.scanned_tables()
     if not tables:
-        return section("scans", named_rule, element("p", "No sequential scans.", class_="none"))
+        return section("scans", title, element("p", "No sequential scans.", class_="none"))
     parts = [wide(_tables(tables[:_TABLES], anchors), title)]
     if rest := tables[_TABLES:]:
         more = element("summary", words.plural(len(rest), "more table"))
         parts.append(element("details", more, wide(_tables(rest, anchors), f"{title}: the others")))
-    return section("scans", named_rule, *parts)
+    return section("scans", title, *parts)
 
 
 def _tables(tables: Sequence[ScannedTable], anchors: Anchors) -> Html:
@@ -219,7 +219,7 @@ def _queries(outcomes: Sequence[Outcome], anchors: Anchors) -> Html:
     if not outcomes:
         return section("queries", "Queries", element("p", "None.", class_="none"))
     heads = [
-        element("th", named_rule, scope="col", class_=name, data_sort=kind, aria_sort=_SORTED.get(title))
+        element("th", title, scope="col", class_=name, data_sort=kind, aria_sort=_SORTED.get(title))
         for title, name, kind in _COLUMNS
     ]
     table = element(

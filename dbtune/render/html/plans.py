@@ -252,7 +252,7 @@ def _columns(analysis: Analysis) -> Html:
         measured_by = "blocks" if plan.is_analyzed and plan.root.buffers is not None else "cost"
     rows = "rows estimated → actual" if plan.is_analyzed else "rows estimated"
     titles = (("label", "node"), ("share", f"share of {measured_by}"), ("self", "self ms"), ("rows", rows))
-    cells = [element("span", named_rule, class_=name) for name, title in (*titles, ("blocks", "blocks"))]
+    cells = [element("span", title, class_=name) for name, title in (*titles, ("blocks", "blocks"))]
     return element("div", *cells, class_="line columns")
 
 
