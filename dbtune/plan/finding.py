@@ -20,9 +20,10 @@ class Severity(IntEnum):
 
 
 class Confidence(StrEnum):
-    """What a finding rests on: a measured run, or the planner's estimates."""
+    """What a finding rests on: a run with captured values, one with values sampled from statistics, or estimates."""
 
     MEASURED = "measured"
+    SAMPLED = "sampled"
     ESTIMATED = "estimated"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dbtune.errors import BadFile
 from dbtune.plan.arithmetic import Analysis, Count, analyse
 from dbtune.plan.comparison import Change, Work, compare, work
 from dbtune.plan.explain import Explained, Status
-from dbtune.plan.finding import Finding, Severity
+from dbtune.plan.finding import Confidence, Finding, Severity
 from dbtune.plan.negatives import checked, unchecked
 from dbtune.plan.rules import judge
 from dbtune.plan.subject import Subject
@@ -194,12 +194,13 @@ def outcome(
         return Outcome(explained=explained, analysis=None, scans=(), findings=())
     analysis = analyse(explained.plan)
     others = alternatives or {}
+    sampled = explained.provenance == "sampled"
     subject = Subject(analysis, facts or Facts(), others, before.plan if before is not None else None)
     return Outcome(
         explained=explained,
         analysis=analysis,
         scans=tuple(_scans(subject)),
-        findings=judge(subject),
+        findings=tuple(_as_sure_as_its_values(f) if sampled else f for f in judge(subject)),
         alternatives=others,
         index_paths=index_paths,
         changes=tuple(compare(before, analysis)) if before is not None else None,
@@ -207,6 +208,12 @@ def outcome(
         checked=tuple(checked(subject)),
         unchecked=tuple(unchecked(subject)),
     )
+
+
+def _as_sure_as_its_values(finding: Finding) -> Finding:
+    """A run with values that nobody captured shows what may happen, not what does."""
+    measured = finding.confidence is Confidence.MEASURED
+    return replace(finding, confidence=Confidence.SAMPLED) if measured else finding
 
 
 def relations(explained: Iterable[Explained]) -> set[str]:

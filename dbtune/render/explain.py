@@ -179,5 +179,7 @@ def _message(together: Sequence[Advice]) -> str:
     finding: Finding = together[0].finding
     others = len({a.query.name for a in together}) - 1
     also = f" and {others} more {'query' if others == 1 else 'queries'}" if others else ""
-    sure = " (estimated)" if finding.confidence is Confidence.ESTIMATED else ""
+    sure = {Confidence.ESTIMATED: " (estimated)", Confidence.SAMPLED: " (with sampled values)"}.get(
+        finding.confidence, ""
+    )
     return f"{together[0].query.name}{also}: {finding.message}{sure}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection
 
+from dbtune.plan.finding import Confidence
 from dbtune.plan.report import Outcome
 from dbtune.plan.survey import Wanted, survey
 from dbtune.workload.query import ParameterSet, Query
@@ -36,6 +37,17 @@ def test_values_are_sampled_where_none_were_captured_and_marked_so(events: Conne
     assert outcome.query.sets[0].values == ("usual", "10")
     assert outcome.query.sets[1].name == "rare"
     assert (outcome.query.sets[1].values[0] or "").startswith("kind ")
+
+
+def test_findings_are_as_sure_as_the_values(events: Connection) -> None:
+    statement = "SELECT * FROM event WHERE what = $1"
+    guessed = one(events, Query(name="q", statement=statement))
+    assert {f.confidence for f in guessed.findings if f.rule == "A1"} == {Confidence.SAMPLED}
+    sets = (ParameterSet(name="mine", values=("x",)),)
+    captured = one(events, Query(name="q", statement=statement, sets=sets))
+    assert {f.confidence for f in captured.findings if f.rule == "A1"} == {Confidence.MEASURED}
+    planned = one(events, Query(name="q", statement="DELETE FROM event WHERE what = 'x'"))
+    assert {f.confidence for f in planned.findings if f.rule == "A1"} == {Confidence.ESTIMATED}
 
 
 def test_captured_values_stay(events: Connection) -> None:

@@ -64,7 +64,8 @@ def leads_to(findings: Sequence[Html]) -> list[Html]:
 
 
 def sure(finding: Finding) -> str:
-    return " Estimated, not measured." if finding.confidence is Confidence.ESTIMATED else ""
+    told = {Confidence.ESTIMATED: " Estimated, not measured.", Confidence.SAMPLED: " Measured with sampled values."}
+    return told.get(finding.confidence, "")
 
 
 def wide(content: Html, label: str) -> Html:
