@@ -55,8 +55,7 @@ def write(text: str, path: Path | None) -> None:
     """
     text = text if text.endswith("\n") else text + "\n"
     if path is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        _print(text)
         return
     try:
         if path.exists() and not path.is_file():  # a device or pipe
@@ -70,6 +69,22 @@ def write(text: str, path: Path | None) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}; choose another --output") from None
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence_stdout()
+        raise UsageError(f"cannot write the output: {error.strerror}") from None
+
+
+def silence_stdout() -> None:
+    """Let nothing more go to stdout: the interpreter flushes it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(quiet: bool) -> Callable[[str], None]:

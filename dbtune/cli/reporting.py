@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from dbtune.cli import output
 from dbtune.errors import DbtuneError
 
 
@@ -36,7 +36,7 @@ def reported() -> Iterator[None]:
         typer.echo(f"dbtune: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        output.silence_stdout()
         raise typer.Exit(141) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

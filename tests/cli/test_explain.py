@@ -284,6 +284,23 @@ def test_a_closed_pipe_ends_it_quietly(environment: dict[str, str], queries: Pat
     assert process.stderr == ""
 
 
+def test_a_full_disk_is_one_line(environment: dict[str, str], queries: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dbtune", "explain"]
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert process.returncode == 2
+    assert process.stderr == "dbtune: cannot write the output: No space left on device\n"
+
+
 def test_an_output_file_is_replaced_as_a_whole_or_not_at_all(run: Run, tmp_path: Path) -> None:
     target = tmp_path / "report.txt"
     target.write_text("before")
