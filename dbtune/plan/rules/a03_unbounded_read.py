@@ -44,7 +44,7 @@ def check(subject: Subject) -> Iterator[Sign]:
         return
     node = max(whole, key=lambda n: _rows(subject, n))
     tables = list(dict.fromkeys(n.relation for n in subject.plan.subtree(node) if n.relation is not None))
-    what = tables[0] if len(tables) == 1 else f"{words.plural(len(tables), 'table')} ({tables[0]}, …)"
+    what = f"{words.number(len(tables))} tables ({tables[0]}, …)" if len(tables) > 1 else "".join(tables) or node.label
     yield Sign(
         message=f"returns {words.plural(returned, 'row')}: all of {what}, without condition or limit",
         advice="a condition or LIMIT, page by page along an indexed column; for an export a server-side cursor or COPY",
@@ -62,9 +62,11 @@ def _rows(subject: Subject, node: Node) -> float:
 
 
 def _is_stopped(subject: Subject, node: Node) -> bool:
-    """Whether a scan ended early, as a merge join does when its other side has no more rows."""
+    """Whether a scan ended early, or may have: a merge join stops when its other side has no more rows."""
     facts = subject.facts.table(node.relation)
-    return facts is not None and _rows(subject, node) < MIN_RATIO * facts.reltuples
+    if facts is None:
+        return any(above.node_type == "Merge Join" for above in subject.plan.ancestors(node))
+    return _rows(subject, node) < MIN_RATIO * facts.reltuples
 
 
 def _read_whole(subject: Subject) -> Iterator[Node]:

@@ -8,7 +8,7 @@ What to do: an index that has the filter's columns, fixed to a value, before tho
 rows that match at once. Where an index on the filter's column exists already, ``ORDER BY column + 0`` keeps the planner
 from the wrong one.
 
-Source: manual, 11.4 (indexes and ORDER BY), 14.1 and 70.1 (row estimation); planagg.c for min() and max().
+Source: manual, 11.4 (indexes and ORDER BY), 14.1 and Row Estimation Examples; planagg.c for min() and max().
 """
 
 from __future__ import annotations

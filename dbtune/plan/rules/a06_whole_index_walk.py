@@ -10,7 +10,7 @@ What to do: compare with a sort, by ``SET LOCAL enable_indexscan = off``. Where 
 higher random_page_cost lets the planner choose it. Where the order is needed often: an index that INCLUDEs the columns
 wanted, or CLUSTER.
 
-Source: manual, 11.4 (indexes and ORDER BY), 11.9 (index-only scans) and 20.7.2 (random_page_cost).
+Source: manual, 11.4 (indexes and ORDER BY), 11.9 (index-only scans) and random_page_cost.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ What to do: a larger work_mem for this statement or role (``SET LOCAL work_mem``
 block of the table that has a row in it, so that the 4 MB of default hold 65,536 blocks; measured on 13 and 18, 2,996
 blocks are lossy with 160 kB and exact with 188 kB.
 
-Source: manual, 20.4.1 (work_mem) and 11.5; tidbitmap.c, tbm_calculate_entries. Up to 17 the counters of a parallel scan
-are the leader's alone.
+Source: manual, 11.5 (combining indexes) and work_mem; tidbitmap.c, tbm_calculate_entries. Up to 17 the counters of
+a parallel scan are the leader's alone.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ What to do depends on the index. BRIN: fewer ``pages_per_range``, the table in t
 GiST: GIN instead, or a longer signature (``siglen``). GIN: a longer or rarer pattern, or an index on the very
 expression that is tested. Bloom: a longer signature.
 
-Source: manual, 11.2 (index types), 65.5.1 (BRIN), F.35 (pg_trgm); ``Rows Removed by Index Recheck`` is an average over
-loops and is multiplied here.
+Source: manual, 11.2 (index types), BRIN Indexes, pg_trgm; ``Rows Removed by Index Recheck`` is an average over loops
+and is multiplied here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MIN_DROPPED = 1_000
 
 _ADVICE = {
     "brin": "fewer pages_per_range, the table kept in this order, or a B-tree index",
-    "gist": "a GIN index, or a longer signature (siglen) where the operator class has one",
+    "gist": "a GIN index in its place, or a longer signature (siglen) where the operator class has one",
     "gin": "a longer or rarer pattern, or an index on the very expression that is tested",
     "bloom": "a longer signature (length and bits of the index)",
 }
@@ -51,7 +51,7 @@ def check(subject: Subject) -> Iterator[Sign]:
             f"{' and '.join(indexes) or 'the index'} offers do not match",
             advice=_ADVICE.get(method, "an index whose operator class answers this condition exactly"),
             share=subject.share(node),
-            avoidable=dropped.value / (dropped.value + kept),
+            avoidable=dropped.value / (dropped.value + kept) if method != "gin" else None,
             node=node.number,
             relation=node.relation,
             evidence={

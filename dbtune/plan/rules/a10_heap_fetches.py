@@ -7,8 +7,8 @@ What to do: VACUUM the table, which sets the map. If it soon comes back: make au
 (``autovacuum_vacuum_scale_factor``, or ``autovacuum_vacuum_insert_scale_factor`` for a table that only grows, as
 storage parameters of the table), and look for transactions that stay open for long.
 
-Source: manual, 11.9 (index-only scans), 24.1.4 (visibility map) and 20.10. ``Heap Fetches`` is a total over loops and
-workers, unlike the rows beside it.
+Source: manual, 11.9 (index-only scans), Updating the Visibility Map and Automatic Vacuuming. ``Heap Fetches`` is a
+total over loops and workers, unlike the rows beside it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ What to do: VACUUM, which removes dead rows once no transaction can see them (lo
 slots that stay open), and autovacuum more often. It seldom gives space back: where a table once was much larger, VACUUM
 FULL rewrites it under an exclusive lock, and pg_repack without. For a queue, partitions that are dropped as a whole.
 
-Source: manual, 24.1.2 (recovering disk space), 66.2 (TOAST) and 66.6 (page layout); block counts are totals over loops.
+Source: manual, Recovering Disk Space, TOAST and Database Page Layout; block counts are totals over loops.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def check(subject: Subject) -> Iterator[Sign]:
             facts = subject.facts.table(node.relation)
             if facts is not None and facts.relpages:  # what goes beyond the table are values stored out of line
                 blocks = min(blocks, round(facts.relpages * subject.repeats(node)))
+            elif not _hands_on_plain_columns(node):
+                continue
             needed = most * max(ROW_BYTES, node.plan_width + ROW_OVERHEAD) / BLOCK_SIZE
         elif node.node_type == "Bitmap Heap Scan":
             blocks = min(blocks, sum(heap_blocks(node)))
@@ -73,14 +75,18 @@ def _reads_only_matches(subject: Subject, node: Node) -> bool:
     A list takes a descent for each value, which 18 counts.
     """
     index = subject.index(node)
-    if index is None or index.method != "btree" or node.filter is not None:
-        return False
-    if any("(" in str(expression) for expression in node.raw.get("Output", [])):
+    if index is None or index.method != "btree" or not _hands_on_plain_columns(node):
         return False
     tested = terms(str(node.raw["Index Cond"])) if "Index Cond" in node.raw else []
     if "Index Searches" not in node.raw and any("ANY" in (term.operator or "") for term in tested):
         return False
     return tests_first_columns(index, tested) is True
+
+
+def _hands_on_plain_columns(node: Node) -> bool:
+    """Whether the node computes nothing, for which it might have to read values stored out of line."""
+    output = node.raw.get("Output")
+    return node.filter is None and output is not None and not any("(" in str(expression) for expression in output)
 
 
 def tests_first_columns(index: IndexFacts, tested: Sequence[Term]) -> bool | None:

@@ -7,7 +7,7 @@ What to do: an index that INCLUDEs the columns wanted, so that the table need no
 index's order (CLUSTER, or a primary key that begins with what is looked up); for a range of a column that the table
 follows roughly, BRIN. Where the blocks would fit, more memory for shared_buffers.
 
-Source: manual, 11.9 (covering indexes), CLUSTER, 20.9.1 (track_io_timing); ``pg_stats.correlation``.
+Source: manual, 11.9 (covering indexes), CLUSTER and track_io_timing; ``pg_stats.correlation``.
 """
 
 from __future__ import annotations

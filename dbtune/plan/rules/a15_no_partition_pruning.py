@@ -8,7 +8,7 @@ What to do: a condition on the partition key itself, which the planner can compa
 function over it, no cast of it to another type, a value that is known when the statement is planned or started. Where
 the statement has a condition on another column that goes along with the key, say both.
 
-Source: manual, 5.12.4 (partition pruning; 5.11.4 up to 16); ``Subplans Removed`` counts what was pruned at the start.
+Source: manual, Partition Pruning; ``Subplans Removed`` counts what was pruned at the start.
 """
 
 from __future__ import annotations

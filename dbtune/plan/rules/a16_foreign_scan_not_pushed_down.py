@@ -6,7 +6,7 @@ What to do: let the condition run where the rows are. postgres_fdw sends only wh
 built-in operators and functions that are immutable (``now()`` is not: send the time as a value), and those of
 extensions named in the server's option ``extensions``. A file cannot be asked for less: load it into a table.
 
-Source: manual, F.38.5 (postgres_fdw, remote query optimization), F.15 (file_fdw); ``Remote SQL`` is shown by VERBOSE.
+Source: manual, postgres_fdw (Remote Query Optimization) and file_fdw; ``Remote SQL`` is shown by VERBOSE.
 """
 
 from __future__ import annotations
