@@ -136,6 +136,8 @@ def _term(pieces: list[Token]) -> Term:
     if column is None and obstacle is None:  # 5 > a is printed as it was written
         column, obstacle = _operand(right)
         left, right = right, left
+    if column is not None and _column(right) is not None and _qualifier(left) == _qualifier(right):
+        obstacle = "comparison of two columns of the same table"
     if obstacle is None or operator in _PATTERN:
         obstacle = _obstacle(operator, right) or obstacle
     return Term(text=text, operand=_text(_bare(left)), column=column, operator=operator, obstacle=obstacle)
@@ -222,6 +224,12 @@ def _bare(pieces: list[Token]) -> list[Token]:
         kept.append(Token(pieces[at].kind, pieces[at].text, pieces[at].start - left_out))
         at += 1
     return kept
+
+
+def _qualifier(pieces: list[Token]) -> str | None:
+    """Return the relation's name in front of a column, None where there is none."""
+    pieces = _unwrapped(pieces)
+    return pieces[0].text if len(pieces) == 3 else None
 
 
 def _obstacle(operator: str, right: list[Token]) -> str | None:

@@ -29,6 +29,9 @@ from dbtune.plan.predicate import index_elements, indexable_columns, terms
         ("(email <> 'x'::text)", []),
         ("((a = 1) OR (b = 2))", []),
         ("((details ->> 'name'::text) = 'x'::text)", []),
+        ("(started = ended)", []),
+        ("(t.started < t.ended)", []),
+        ("(child.parent_id = parent.id)", ["parent_id"]),  # a lookup for each row of the other table
     ],
 )
 def test_columns_that_an_index_could_lead_with(condition: str, columns: list[str]) -> None:
