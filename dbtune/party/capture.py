@@ -16,7 +16,8 @@ from dbtune.party.refusals import Refusal
 from dbtune.party.requests import Request
 from dbtune.party.routes import ROUTES
 from dbtune.workload import files
-from dbtune.workload.capture.sqlalchemy import SOURCE, collect, record, resolve_types
+from dbtune.workload.capture.collect import collect, resolve_types
+from dbtune.workload.capture.sqlalchemy import SOURCE, record
 from dbtune.workload.query import Query
 
 
@@ -61,7 +62,8 @@ def capture(
             with recorder.route(str(request.route)), Session(connection.engine) as session:
                 run(session, request)
     data.vacuum(connection)
-    return [replace(query, mean_ms=None) for query in resolve_types(connection, collect(recorder.executions))]
+    queries = collect(recorder.executions, source=SOURCE, timed=False)
+    return [replace(query, mean_ms=None) for query in resolve_types(connection, queries)]
 
 
 def run(session: Session, request: Request) -> None:

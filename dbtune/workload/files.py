@@ -25,13 +25,13 @@ from typing import Any, TypeVar
 
 from dbtune.errors import BadFile, UsageError
 from dbtune.workload import lexer
-from dbtune.workload.query import ParameterSet, Query, Workload
+from dbtune.workload.query import PROVENANCES, ParameterSet, Query, Workload
 
 FORMAT_VERSION = 1
 
 T = TypeVar("T", int, float)
 _MARK = re.compile(r"--\s*dbtune:")
-_KEYS = {"dbtune", "route", "calls", "mean_ms", "source", "types", "sets"}
+_KEYS = {"dbtune", "route", "calls", "mean_ms", "source", "types", "values", "sets"}
 _TYPE = re.compile(r'[\w" .()\[\],]+\Z')
 
 
@@ -115,6 +115,8 @@ def dump(query: Query) -> str:
         fields["types"] = list(query.types)
     header = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=2**30)
     if query.sets:
+        if (provenance := query.sets[0].provenance) != PROVENANCES[0]:
+            header += f"values: {provenance}\n"
         header += "sets:\n"
         for chosen in query.sets:
             name = yaml.safe_dump({chosen.name: list(chosen.values)}, default_flow_style=None, width=2**30)
@@ -193,9 +195,12 @@ def _sets(fields: Mapping[str, Any], path: Path, count: int) -> tuple[ParameterS
             wanted = f"{_plural(count, 'parameter')} ($1…${count})" if count else "no parameter"
             given = _plural(len(values), "value")
             raise BadFile(path, f"parameter set {name!r} has {given}, but the statement has {wanted}", line=1)
+    provenance = fields.get("values") or PROVENANCES[0]
+    if provenance not in PROVENANCES:
+        raise BadFile(path, f"values must be {', '.join(PROVENANCES)}, not {provenance!r}", line=1)
     return tuple(
-        ParameterSet(name=str(name), values=tuple(_value(value, path, name) for value in values))
-        for name, values in sets.items()
+        ParameterSet(name=str(n), values=tuple(_value(value, path, n) for value in values), provenance=provenance)
+        for n, values in sets.items()
     )
 
 

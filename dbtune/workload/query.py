@@ -9,12 +9,15 @@ from pathlib import Path
 GENERIC = "generic"
 """The name under which a plan without parameter values is reported."""
 
+PROVENANCES = ("captured", "sampled", "redacted")
+"""Where values come from: the application, pg_stats, or the application but replaced for secrecy."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterSet:
     """Values for ``$1…$n`` in PostgreSQL's text format (an array is ``{a,b}``, bytea ``\\x…``), None for NULL.
 
-    ``provenance`` is where they come from: ``captured`` from the application, or ``sampled`` from pg_stats.
+    ``provenance`` is where they come from, one of :data:`PROVENANCES`; all sets of a query have the same.
     """
 
     name: str

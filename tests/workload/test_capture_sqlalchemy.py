@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,19 +27,15 @@ from dbtune.errors import ServerError
 from dbtune.server.connection import MARKER, server_version_num
 from dbtune.sql import quote_literal
 from dbtune.workload import files, lexer
-from dbtune.workload.capture.sqlalchemy import (
-    Execution,
-    Recorder,
-    _Begun,
-    _executions,
-    _Sent,
-    collect,
-    record,
-    resolve_types,
-    text_format,
-)
+from dbtune.workload.capture import collect as collecting
+from dbtune.workload.capture.collect import resolve_types
+from dbtune.workload.capture.execution import Execution
+from dbtune.workload.capture.sqlalchemy import SOURCE, Recorder, _Begun, _executions, _Sent, record
+from dbtune.workload.capture.values import text_format
 from dbtune.workload.fingerprint import fingerprint, is_preparable, layout, name, normalised
 from dbtune.workload.query import ParameterSet, Query
+
+collect = partial(collecting.collect, source=SOURCE, timed=False)
 
 
 class Base(DeclarativeBase):
@@ -379,7 +376,7 @@ def test_numbered_parameters_stay() -> None:
     dialect = make_url("postgresql+asyncpg://").get_dialect()()
     statement = select(bindparam("a", "x", sa.Text), bindparam("b", 5, sa.Integer)).compile(dialect=dialect).string
     begun = _Begun(dialect, statement, ("x", 5), 1, False, 1.0)
-    (found,) = _executions(_Sent(begun, 1.5, 1, None, None))
+    (found,) = _executions(_Sent(begun, 1.5, 1, None))
     assert found.statement == statement == "SELECT $1::VARCHAR AS anon_1, $2::INTEGER AS anon_2"
     assert (found.values, found.types, found.duration_ms) == (("x", "5"), ("unknown", "unknown"), 500.0)
 

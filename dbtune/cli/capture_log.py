@@ -1,0 +1,229 @@
+"""``dbtune capture log``: queries, plans and events from a server's log."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from dbtune.cli import options, output, writing
+from dbtune.errors import UsageError
+from dbtune.workload.redaction import Redaction
+
+if TYPE_CHECKING:
+    from dbtune.workload.capture.execution import Execution
+    from dbtune.workload.capture.log.gathered import Gathered
+    from dbtune.workload.query import Query
+
+SOURCE = "log"
+
+_HEADERS = ["event", "count", "longest or largest", "altogether", "first", "last"]
+
+
+def log(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…|-", help="Logs, also packed with gzip, bzip2, xz, zstd; - is stdin.")
+    ],
+    prefix: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="The server's log_line_prefix; else it is found out.", show_default=False),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as the file grows, until Ctrl-C.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many processes read large plain files.")] = 1,
+    query_dir: options.QueryDir = Path("queries"),
+    merge: writing.Merge = False,
+    redact: writing.Redact = Redaction.KEEP,
+    keep_requests: writing.KeepRequests = None,
+    keep_plans: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep-plans", metavar="DIR", help="Write each query's slowest auto_explain plan.", show_default=False
+        ),
+    ] = None,
+    format: options.OutputFormat = options.Format.TABLE,
+    output_file: options.Output = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write what a server's log tells as query files, and print the events in it that matter for pools and locks.
+
+    Reads stderr's format with any prefix, csvlog and jsonlog. The server writes durations and values with
+    log_min_duration_statement (or its sampling), plans with auto_explain.
+
+    \b
+    Example: dbtune capture log /var/log/postgresql/*.log --jobs 2
+    """
+    from dbtune.render import document
+    from dbtune.workload.capture.collect import collect
+    from dbtune.workload.capture.log import gathered as gathering
+    from dbtune.workload.capture.log.prefix import prefix as prefix_of
+    from dbtune.workload.fingerprint import fingerprint
+
+    sources = _sources(files, follow)
+    if keep_requests is not None and jobs > 1:
+        raise UsageError("--keep-requests writes every call in its order, which needs --jobs 1")
+    if keep_plans is not None and redact is not Redaction.KEEP:
+        raise UsageError("plans hold values, which --redact cannot take out; leave out --keep-plans or --redact")
+    output.check_writable(output_file)
+    _check_folder(keep_plans)
+    chosen = None if prefix is None else prefix_of(prefix)
+    told = gathering.Gathered()
+    plans: dict[str, dict[str, Any]] = {}
+    with _until_interrupted(follow) as stopped:
+        if follow:
+            assert isinstance(sources[0], Path)  # so says _sources
+            output.note(quiet)(f"following {sources[0]}; Ctrl-C ends it and writes the queries")
+            executions = gathering.following(sources[0], chosen, told, stopped)
+        else:
+            executions = gathering.gathered(sources, chosen, told, jobs=jobs)
+        if keep_plans is not None:
+            executions = gathering.with_plans(executions, plans, fingerprint)
+        queries = collect(_kept(executions, keep_requests), source=SOURCE)
+    _warn(told, quiet)
+    if queries:
+        writing.write(
+            queries,
+            query_dir,
+            source=SOURCE,
+            merge=merge,
+            redact=redact,
+            quiet=quiet or format is not options.Format.TABLE or output_file is not None,
+        )
+    elif not quiet:
+        typer.echo(
+            "dbtune: no statement with its duration in it, so no file was written or removed; on the server set"
+            " log_min_duration_statement = 0, or log_min_duration_sample for a part",
+            err=True,
+        )
+    if keep_plans is not None:
+        _write_plans(keep_plans, {q.name: plans[key] for q in queries if (key := fingerprint(q.statement)) in plans})
+    if format is options.Format.JSON:
+        output.write(document.to_json(_document(told, queries)), output_file)
+    elif told.events and not (quiet and output_file is None):
+        output.write(_table(told, markdown=format is options.Format.MARKDOWN), output_file)
+
+
+def _sources(files: Sequence[str], follow: bool) -> list[Path | BinaryIO]:
+    if files.count("-") > 1:
+        raise UsageError("- is standard input, which can be read only once")
+    if follow and (len(files) != 1 or files[0] == "-"):
+        raise UsageError("--follow takes one file; a pipe is read until its end without it")
+    return [sys.stdin.buffer if name == "-" else Path(name) for name in files]
+
+
+def _check_folder(folder: Path | None) -> None:
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot make {folder}: {error.strerror}; choose another --keep-plans") from None
+
+
+def _kept(executions: Iterator[Execution], path: Path | None) -> Iterator[Execution]:
+    if path is None:
+        return executions
+    from dbtune.workload import requests
+    from dbtune.workload.redaction import new_key
+
+    return requests.kept(path, executions, new_key())
+
+
+@contextmanager
+def _until_interrupted(wanted: bool) -> Iterator[Callable[[], bool]]:
+    """Within the block Ctrl-C or a friendly kill ends a ``wanted`` following in order; the second one at once."""
+    seen: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM) if wanted else ()
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _warn(told: Gathered, quiet: bool) -> None:
+    if quiet:
+        return
+    for name, reading in told.readings.items():
+        if reading.format is None:
+            typer.echo(f"dbtune: {name}: holds no entry", err=True)
+        elif reading.unread.lines:
+            first = reading.unread.first.encode("unicode_escape").decode()
+            typer.echo(f"dbtune: {name}: {reading.unread.lines} lines belong to no entry, the first: {first}", err=True)
+
+
+def _write_plans(folder: Path, plans: dict[str, dict[str, Any]]) -> None:
+    try:
+        for name, plan in plans.items():
+            (folder / f"{name}.json").write_text(json.dumps([plan], indent=2, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}; choose another --keep-plans") from None
+
+
+def _document(told: Gathered, queries: Sequence[Query]) -> dict[str, Any]:
+    """Return the result for programs; amounts are milliseconds for locks and bytes for temporary files."""
+    from dbtune.render.document import SCHEMA_VERSION
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "capture log",
+        "files": [
+            {
+                "file": name,
+                "format": reading.format and reading.format.value,
+                "prefix": reading.prefix and reading.prefix.text,
+                "bytes": reading.bytes,
+                "unread_lines": reading.unread.lines,
+            }
+            for name, reading in told.readings.items()
+        ],
+        "queries": [
+            {"name": q.name, "calls": q.calls, "mean_ms": q.mean_ms, "statement": q.statement} for q in queries
+        ],
+        "events": [
+            {
+                "kind": kind.value,
+                "count": tally.count,
+                "amount": tally.amount or None,
+                "most": tally.most or None,
+                "first": tally.first and tally.first.isoformat(),
+                "last": tally.last and tally.last.isoformat(),
+            }
+            for kind, tally in sorted(told.events.items())
+        ],
+    }
+
+
+def _table(told: Gathered, *, markdown: bool) -> str:
+    from dbtune.render import table
+    from dbtune.workload.capture.log.events import Kind
+
+    def amount(kind: Kind, number: float) -> str:
+        if not number:
+            return ""
+        return f"{number / 1e6:,.1f} MB" if kind is Kind.TEMPORARY_FILE else f"{number:,.0f} ms"
+
+    rows = [
+        [
+            kind.value,
+            f"{tally.count:,}",
+            amount(kind, tally.most),
+            amount(kind, tally.amount),
+            f"{tally.first:%Y-%m-%d %H:%M:%S}" if tally.first else "",
+            f"{tally.last:%Y-%m-%d %H:%M:%S}" if tally.last else "",
+        ]
+        for kind, tally in sorted(told.events.items())
+    ]
+    draw = table.markdown if markdown else table.grid
+    return draw(_HEADERS, rows, ["left", "right", "right", "right", "left", "left"]) + "\n"

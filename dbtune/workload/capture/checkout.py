@@ -1,0 +1,101 @@
+"""How long an application waits for a connection of a pool, and how long it keeps it.
+
+No event of SQLAlchemy's tells the first: the pool's own ``connect`` is timed while anybody watches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from threading import Lock
+from time import perf_counter, time
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Pool, event
+
+_KEY = "dbtune_checkout"
+_numbers = count(1)
+_lock = Lock()
+_watchers = 0
+_original: Callable[[Pool], Any] = Pool.connect
+
+
+class Watcher(Protocol):
+    """Who wants to hear when a connection goes back."""
+
+    def held(self, checkout: int, seconds: float) -> None:
+        """Take note that the connection of that checkout was kept for so long."""
+
+
+class Checkout:
+    """A connection's stay with the application.
+
+    ``waited`` is how many seconds the pool took to hand it over, or to begin to open a new one: the time to open is
+    no wait for the pool. A ``pool_pre_ping`` counts. ``used_by`` are the watchers that saw a statement on it.
+    """
+
+    __slots__ = ("number", "since", "used_by", "waited")
+
+    def __init__(self, waited: float, since: float) -> None:
+        self.number = next(_numbers)
+        self.waited = waited
+        self.since = since
+        self.used_by: list[Watcher] = []
+
+
+def of(connection: Connection) -> Checkout | None:
+    """Return the stay that ``connection`` has; None for one that nobody saw begin."""
+    found: Checkout | None = connection.connection.info.get(_KEY)
+    return found
+
+
+def watch() -> None:
+    """Time every pool's checkouts from now on, those of engines to come too; :func:`unwatch` as often ends it."""
+    global _watchers, _original
+    with _lock:
+        _watchers += 1
+        if _watchers == 1:
+            _original = Pool.connect
+            Pool.connect = _timed_connect  # type: ignore[method-assign, assignment]
+            event.listen(Pool, "checkin", _returned)
+
+
+def unwatch() -> None:
+    """Undo one :func:`watch`."""
+    global _watchers
+    with _lock:
+        _watchers -= 1
+        if _watchers == 0:
+            event.remove(Pool, "checkin", _returned)
+            Pool.connect = _original  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """Watch during the block."""
+    watch()
+    try:
+        yield
+    finally:
+        unwatch()
+
+
+def _timed_connect(pool: Pool) -> Any:
+    clock, started = time(), perf_counter()
+    fairy = _original(pool)
+    ended = perf_counter()
+    record = getattr(fairy, "_connection_record", None)
+    opened = getattr(record, "starttime", 0.0)
+    waited = opened - clock if opened >= clock else ended - started
+    if record is not None:
+        fairy.info[_KEY] = Checkout(waited, ended)
+    return fairy
+
+
+def _returned(dbapi_connection: Any, record: Any) -> None:
+    found: Checkout | None = record.info.pop(_KEY, None)
+    if found is not None:
+        kept = perf_counter() - found.since
+        for watcher in found.used_by:
+            watcher.held(found.number, kept)
