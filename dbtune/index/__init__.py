@@ -1,0 +1,1 @@
+"""Indexes: what they are, which could help, what they would cost, and which set of them is best."""
