@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbtune.cli import capture_log, duration, options, output, writing
+from dbtune.cli import capture_log, capture_sqlalchemy, duration, options, output, writing
 from dbtune.errors import UsageError
 from dbtune.workload.redaction import Redaction
 
@@ -114,3 +114,4 @@ def list_queries(
 
 
 app.command("log")(capture_log.log)
+app.command("sqlalchemy", context_settings={"allow_interspersed_args": False})(capture_sqlalchemy.sqlalchemy)

@@ -79,10 +79,15 @@ class Recorder:
     """What engines sent while somebody was listening, in the order in which it was done.
 
     ``sample`` is the part of the statements, between 0 and 1, that is recorded; each stands for its inverse of calls.
+    ``on_pending`` is called when something was sent for the first time since :meth:`rearm`; what is sent while
+    ``limit`` others wait to be drained is left out.
     """
 
     def __init__(self, sample: float = 1.0) -> None:
         self.sample = sample
+        self.limit: int | None = None
+        self.on_pending: Callable[[], None] | None = None
+        self._is_armed = True
         self._random = Random()  # the application's own stays as it is
         self._lock = threading.Lock()
         self._begun: weakref.WeakKeyDictionary[object, _Begun] = weakref.WeakKeyDictionary()
@@ -120,8 +125,13 @@ class Recorder:
                 for execution in _executions(sent, self._calls_for_one):
                     yield execution, sent.begun.checkout
 
+    def rearm(self) -> None:
+        """Let :attr:`on_pending` be called again; to be said before what is pending is drained."""
+        self._is_armed = True
+
     def forget(self) -> None:
         """Start anew, as a forked process must: what it inherited is its parent's to tell."""
+        self._is_armed = True
         self._lock = threading.Lock()
         self._random = Random()
         self._sent.clear()
@@ -190,8 +200,12 @@ class Recorder:
 
     def _end(self, context: object, ended: float, rowcount: int, error: BaseException | None) -> None:
         begun = self._begun.pop(context, None)
-        if begun is not None:
-            self._sent.append(_Sent(begun, ended, rowcount, error))
+        if begun is None or (self.limit is not None and len(self._sent) >= self.limit):
+            return
+        self._sent.append(_Sent(begun, ended, rowcount, error))
+        if self._is_armed and self.on_pending is not None:
+            self._is_armed = False
+            self.on_pending()
 
 
 @contextmanager
