@@ -19,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Turn what a
 _LEFT_OUT = {
     "hidden": "of other roles, which this one may not read (GRANT pg_read_all_stats)",
     "lost": "whose text the server has lost",
+    "unprepared": "that the server cannot prepare here: cut, of another search_path, or in need of their values",
     "own": "of dbtune's own",
     "nested": "sent by functions",
     "utility": "that no plan is made for",

@@ -5,6 +5,7 @@
     -- calls: 40
     -- mean_ms: 2.1
     -- source: sqlalchemy
+    -- period: 2026-01-31T10:00:00Z/2026-01-31T11:00:00Z
     -- types: [text]
     -- sets:
     --   frequent: ['ada.king@example.com']
@@ -25,13 +26,15 @@ from typing import Any, TypeVar
 
 from dbtune.errors import BadFile, UsageError
 from dbtune.workload import lexer
+from dbtune.workload import period as periods
+from dbtune.workload.period import Period
 from dbtune.workload.query import PROVENANCES, ParameterSet, Query, Workload
 
 FORMAT_VERSION = 1
 
 T = TypeVar("T", int, float)
 _MARK = re.compile(r"--\s*dbtune:")
-_KEYS = {"dbtune", "route", "calls", "mean_ms", "source", "types", "values", "sets"}
+_KEYS = {"dbtune", "route", "calls", "mean_ms", "source", "period", "types", "values", "sets"}
 _TYPE = re.compile(r'[\w" .()\[\],]+\Z')
 
 
@@ -98,6 +101,7 @@ def parse(text: str, path: Path) -> Query:
         calls=_number(fields, "calls", path, int),
         mean_ms=_number(fields, "mean_ms", path, float),
         source=_text(fields, "source", path),
+        periods=_periods(fields, path),
         path=path,
         line=line,
     )
@@ -111,6 +115,9 @@ def dump(query: Query) -> str:
     for key in ("route", "calls", "mean_ms", "source"):
         if (value := getattr(query, key)) is not None:
             fields[key] = value
+    if query.periods:
+        written = list(map(str, query.periods))
+        fields["period"] = written if len(written) > 1 else written[0]
     if query.types:
         fields["types"] = list(query.types)
     header = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=2**30)
@@ -216,6 +223,18 @@ def _value(value: object, path: Path, name: object) -> str | None:
     if hasattr(value, "isoformat"):
         return str(value)
     raise BadFile(path, f"parameter set {name!r} holds {value!r}; write it as a quoted string", line=1)
+
+
+def _periods(fields: Mapping[str, Any], path: Path) -> tuple[Period, ...]:
+    written = fields.get("period")
+    if written is None:
+        return ()
+    try:
+        return periods.union(map(periods.parse, written if isinstance(written, list) else [written]))
+    except (ValueError, TypeError, AttributeError):
+        raise BadFile(
+            path, f"period must be FROM/TO, such as 2026-01-31T10:00:00Z/2026-01-31T11:00:00Z, not {written!r}", line=1
+        ) from None
 
 
 def _text(fields: Mapping[str, Any], key: str, path: Path) -> str | None:

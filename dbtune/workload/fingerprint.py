@@ -284,9 +284,11 @@ def _compared(tree: exp.Expr) -> Iterator[str]:
     from sqlglot import exp
 
     for parameter in tree.find_all(exp.Parameter, bfs=False):
+        if parameter.find_ancestor(exp.Where) is None:  # one of thousands in a bulk INSERT
+            continue
         node: exp.Expr | None = parameter
         while node is not None and not isinstance(node, (exp.Connector, exp.Where, exp.Query)):
-            if (column := node.find(exp.Column, bfs=False)) is not None and parameter.find_ancestor(exp.Where):
+            if (column := node.find(exp.Column, bfs=False)) is not None:
                 is_list = isinstance(node, exp.In) or node.find(exp.Any) is not None
                 yield f"{column.name}_in" if is_list else column.name
                 break

@@ -11,16 +11,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
 
 from dbtune.workload import lexer
 from dbtune.workload.fingerprint import PREPARABLE
 from dbtune.workload.lexer import Kind, Token
+from dbtune.workload.templates import Found as Normalised
+from dbtune.workload.templates import Templates
 
 UNKNOWN = "unknown"
 """The type, in PREPARE's words, of a string constant: the server infers it."""
 
 _SHAPES_KEPT = 5000
+_LEARNT_AFTER = 16
 _LONGEST_KEPT = 100_000
 
 # Each alternative begins with the character that the leading set found, so that the search is for a set alone.
@@ -81,18 +83,6 @@ _WITH_LENGTH = frozenset(
 _SETS_OF_POSITIONS = frozenset({"rollup", "cube", "sets"})
 
 
-class Normalised(NamedTuple):
-    """A statement with ``$1…$n``, and the constants that stood there.
-
-    ``types`` are those that the constants have by themselves (manual, 4.1.2): integer, bigint or numeric; ``unknown``
-    for strings, whose type the server infers from their place.
-    """
-
-    statement: str
-    values: tuple[str | None, ...]
-    types: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class _Step:
     """A constant becomes a parameter: ``cut`` characters before it go, ``sign`` joins its value, ``cast`` follows."""
@@ -102,12 +92,16 @@ class _Step:
     cast: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Shape:
-    """What becomes of each constant, None where it stays, and the texts around those that stay."""
+    """What becomes of each constant, None where it stays, and the texts around those that stay.
+
+    ``seen`` counts how often a statement of this shape was scanned.
+    """
 
     steps: tuple[_Step | None, ...]
     texts: tuple[str, ...]
+    seen: int = 0
 
 
 def normalised(statement: str) -> tuple[str, tuple[str | None, ...]]:
@@ -122,14 +116,26 @@ def normalised(statement: str) -> tuple[str, tuple[str | None, ...]]:
 
 
 def scan(statement: str) -> Normalised:
-    """Return what :func:`normalised` does, and the types of the constants."""
+    """Return what :func:`normalised` does, and the types of the constants (manual, 4.1.2).
+
+    These are integer, bigint or numeric; ``unknown`` for strings, whose type the server infers from their place.
+    """
+    if (known := _templates.find(statement)) is not None:
+        return known
     split = _split(statement)
     shape = _shape(*split, first=1) if split is not None else None
     if split is None or shape is None:
         return Normalised(statement, (), ())
-    constants = split[1]
+    texts, constants = split
     found = [_value(c, step.sign) for c, step in zip(constants, shape.steps, strict=True) if step is not None]
-    return Normalised(_filled(shape, constants), tuple(value for value, _ in found), tuple(type_ for _, type_ in found))
+    result = Normalised(
+        _filled(shape, constants), tuple(value for value, _ in found), tuple(type_ for _, type_ in found)
+    )
+    shape.seen += 1
+    if shape.seen >= _LEARNT_AFTER and shape.seen.bit_count() == 1:  # then again, for constants of another kind
+        signs = [None if step is None else step.sign for step in shape.steps]
+        _templates.learn(statement, texts, constants, signs, result.statement)
+    return result
 
 
 def parameterised(statement: str) -> str:
@@ -190,6 +196,7 @@ def _split_without_comments(statement: str) -> tuple[list[str], list[str]] | Non
 
 
 _shapes: dict[str, _Shape | None] = {}
+_templates = Templates()
 
 
 def _shape(texts: Sequence[str], constants: Sequence[str], *, first: int) -> _Shape | None:
@@ -236,9 +243,15 @@ def _around(texts: Sequence[str], steps: Sequence[_Step | None], first: int) -> 
         if step is None:
             around.append(text)
             continue
-        around[-1] = f"{around[-1][: len(around[-1]) - step.cut]}${number}{step.cast}{text}"
+        before = around[-1][: len(around[-1]) - step.cut]
+        # LIKE'a' and 'a'b are two words each, and LIKE$1 and $1b one
+        around[-1] = f"{before}{_gap(before[-1:])}${number}{step.cast}{_gap(text[:1])}{text}"
         number += 1
     return tuple(around)
+
+
+def _gap(beside: str) -> str:
+    return " " if _WORD_END.match(beside) else ""
 
 
 def _filled(shape: _Shape, constants: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbtune.workload.period import Period
+
 GENERIC = "generic"
 """The name under which a plan without parameter values is reported."""
 
@@ -31,7 +33,8 @@ class Query:
 
     ``statement`` uses ``$1…$n``. ``types`` names their types as PREPARE takes them; empty lets the server infer them.
     ``calls`` counts executions during the capture and ``mean_ms`` is their mean duration seen by the application;
-    None where the source did not tell. ``line`` is where the statement starts in its file.
+    None where the source did not tell. ``periods`` is when they were counted, without overlaps. ``line`` is where the
+    statement starts in its file.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Query:
     calls: int | None = None
     mean_ms: float | None = None
     source: str | None = None
+    periods: tuple[Period, ...] = ()
     path: Path | None = None
     line: int = 1
 
@@ -53,6 +57,11 @@ class Query:
     def weight(self) -> int:
         """Executions that this query stands for; 1 where nothing is known."""
         return 1 if self.calls is None else self.calls
+
+    @property
+    def total_ms(self) -> float | None:
+        """The time that all calls took together; None where durations are not known."""
+        return None if self.mean_ms is None else self.mean_ms * self.weight
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,45 +7,139 @@ They name parameters and constants differently, ORMs number their aliases, drive
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dbtune.workload import lexer
 from dbtune.workload.fingerprint import fingerprint
-from dbtune.workload.lexer import Kind
+from dbtune.workload.lexer import Kind, Token
 from dbtune.workload.normalise import castable, parameterised
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
+LONGEST_PARSED = 100_000
+"""Characters, after lists are cut to one member, up to which a statement is parsed; a longer one is taken by tokens."""
+
+LONGEST_READ = 1_000_000
+"""Characters, without constants, up to which a statement is taken by its tokens; a longer one is only like itself."""
+
+_LONGEST_KEPT = 20_000
 _PREFIX = "parameter_"
 _PLACEHOLDER = re.compile(rf"%\({_PREFIX}([0-9]+)\)s|:{_PREFIX}([0-9]+)")
+_LIKE_PARAMETERS = frozenset({"null", "true", "false"})
+# Words of which a type's name may have more: timestamp with time zone, double precision, character varying.
+_FOLLOWS_IN_TYPE = {
+    "with": ("time", "timestamp"),
+    "without": ("time", "timestamp"),
+    "time": ("with", "without"),
+    "zone": ("time",),
+    "precision": ("double",),
+    "varying": ("character", "bit", "char"),
+}
 
 
-@lru_cache(maxsize=4096)
 def shape(statement: str) -> str:
     """Return what all texts of one query share.
 
     Constants are parameters, NULL and truth values too unless tested by IS, and parameters carry no cast; tables have
     aliases by their order, columns their table's alias, results none that nothing refers to; lists have one member.
-    A statement that sqlglot cannot read is taken by its tokens, and keeps its aliases and casts.
+    A statement that sqlglot cannot read, or that is very long, is taken by its tokens and keeps its aliases.
     """
-    statement = parameterised(castable(statement))
+    return _kept_shape(statement) if len(statement) <= _LONGEST_KEPT else _shape(statement, constants=False)
+
+
+def variant(statement: str) -> str:
+    """Return what texts share that one source has for one query: their :func:`shape`, but with their constants.
+
+    An application that writes ``status = 'ACTIVE'`` into its text means another query by ``status = 'CREATED'``.
+    """
+    return _kept_variant(statement) if len(statement) <= _LONGEST_KEPT else _shape(statement, constants=True)
+
+
+@lru_cache(maxsize=4096)
+def _kept_shape(statement: str) -> str:
+    return _shape(statement, constants=False)
+
+
+@lru_cache(maxsize=4096)
+def _kept_variant(statement: str) -> str:
+    return _shape(statement, constants=True)
+
+
+def _shape(statement: str, *, constants: bool) -> str:
+    written = castable(statement)
+    if not constants:
+        written = parameterised(written)
+    if len(written) > LONGEST_READ:
+        return written
     try:
-        return fingerprint(_canonical(statement) or statement)
+        short = fingerprint("".join(_simplified(written)))
+        return fingerprint(_canonical(short) or short)
     except lexer.Unterminated:
-        return statement
+        return written
+
+
+def _simplified(statement: str) -> Iterator[str]:
+    """Yield the statement in pieces: each parameter has a number of its own and no cast; so have NULL and truth values.
+
+    The same value may be one parameter that stands twice, or two: psycopg2 and pg_stat_statements know only two.
+    """
+    said = [t for t in lexer.tokens(statement) if t.kind is not Kind.SPACE and not _is_remark(t)]
+    words = [token.text.lower() if token.kind is Kind.WORD else "" for token in said]
+    number = end = after_casts = 0
+    for at, token in enumerate(said):
+        if at < after_casts:
+            continue
+        if token.kind is Kind.PARAMETER or (words[at] in _LIKE_PARAMETERS and not _is_tested(words, at)):
+            number += 1
+            yield f" ${number} "
+            after_casts = _after_casts(said, words, at + 1)
+        else:
+            yield token.text if token.start == end else f" {token.text}"
+        end = token.start + len(token.text)
+
+
+def _is_remark(token: Token) -> bool:
+    return token.kind is Kind.COMMENT and not token.text.startswith("/*+")
+
+
+def _is_tested(words: Sequence[str], at: int) -> bool:
+    """Return whether ``IS``, or ``IS NOT``, is before the word."""
+    before = words[at - 1] if at else ""
+    return before == "is" or (before == "not" and at > 1 and words[at - 2] == "is")
+
+
+def _after_casts(said: Sequence[Token], words: Sequence[str], at: int) -> int:
+    """Return where the casts are over that begin at ``at``: ``::numeric(10, 2)``, ``::timestamp with time zone[]``."""
+    while [token.text for token in said[at : at + 2]] == [":", ":"]:
+        at += 3
+        while at < len(said) and said[at].text == ".":
+            at += 2
+        last = words[at - 1] if at <= len(said) else ""
+        while at < len(said) and (said[at].text in "([" or last in _FOLLOWS_IN_TYPE.get(words[at], ())):
+            if said[at].text in "([":
+                while at < len(said) and said[at].text not in ")]":
+                    at += 1
+            else:
+                last = words[at]
+            at += 1
+    return at
 
 
 def _canonical(statement: str) -> str | None:
+    """Return the statement written anew from its parse tree; None where there is none."""
     import sqlglot
     from sqlglot.errors import SqlglotError
 
+    if len(statement) > LONGEST_PARSED:
+        return None
     try:
         tokens = lexer.tokens(statement)
         named = "".join(f":{_PREFIX}{t.text[1:]}" if t.kind is Kind.PARAMETER else t.text for t in tokens)
         tree = sqlglot.parse_one(named, dialect="postgres")
-        _dissolve_constants(tree)
+        _dissolve_casts(tree)
         _rename_tables(tree)
         _drop_aliases(tree)
         text = tree.sql(dialect="postgres", comments=False)
@@ -54,15 +148,11 @@ def _canonical(statement: str) -> str | None:
     return _PLACEHOLDER.sub(r"$\1\2", text)
 
 
-def _dissolve_constants(tree: exp.Expr) -> None:
-    """Make parameters of constants that a driver may as well have sent beside the text, and take their casts away."""
+def _dissolve_casts(tree: exp.Expr) -> None:
+    """Take away what a driver, or nobody, wrote around a parameter: casts, and an array of nothing but parameters."""
     from sqlglot import exp
 
-    for number, constant in enumerate(list(tree.find_all(exp.Null, exp.Boolean))):
-        tested = isinstance(constant.parent, exp.Is) or isinstance(constant.find_ancestor(exp.Is), exp.Is)
-        if not tested and constant.parent is not None:
-            constant.replace(exp.Placeholder(this=f"{_PREFIX}{90_000 + number}"))
-    for cast in list(tree.find_all(exp.Cast)):
+    for cast in reversed(list(tree.find_all(exp.Cast))):  # those inside first
         if isinstance(cast.this, exp.Placeholder):
             cast.replace(cast.this)
     for array in list(tree.find_all(exp.Array)):

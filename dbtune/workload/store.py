@@ -13,6 +13,7 @@ from dbtune.errors import BadFile, UsageError
 from dbtune.workload import files
 from dbtune.workload.fingerprint import fingerprint, normalised
 from dbtune.workload.lexer import Unterminated
+from dbtune.workload.period import union
 from dbtune.workload.query import PROVENANCES, ParameterSet, Query
 from dbtune.workload.shape import shape
 
@@ -95,8 +96,9 @@ def _fingerprint(query: Query) -> str:
 def merged(old: Query, new: Query) -> Query:
     """Return one query for two of the same fingerprint: under the old name, with what was seen of both.
 
-    Calls are added up, ``mean_ms`` is that of all calls. The statement and its values are the old ones, and the new
-    values too where the statements have the same parameters; but captured values are preferred to sampled ones.
+    Calls are added up, ``mean_ms`` is that of all calls, the periods are those of both. The statement and its values
+    are the old ones, and the new values too where the statements have the same parameters; but captured values are
+    preferred to sampled ones.
     """
     chosen, other = (new, old) if _trust(new) < _trust(old) else (old, new)
     sets = chosen.sets
@@ -111,6 +113,7 @@ def merged(old: Query, new: Query) -> Query:
         route=_routes(old.route, new.route),
         calls=_sum(old.calls, new.calls),
         mean_ms=_mean(old, new),
+        periods=union((*old.periods, *new.periods)),
         source=", ".join(sorted(set(chain.from_iterable((q.source or "").split(", ") for q in (old, new))) - {""})),
     )
 
@@ -157,7 +160,7 @@ def _mean(old: Query, new: Query) -> float | None:
     """Return the mean of all calls whose durations are known."""
     timed = [(q.mean_ms, q.weight) for q in (old, new) if q.mean_ms is not None]
     weight = sum(calls for _, calls in timed)
-    return round(sum(ms * calls for ms, calls in timed) / weight, 3) if weight else None
+    return float(f"{sum(ms * calls for ms, calls in timed) / weight:.6g}") if weight else None
 
 
 def _present(folder: Path) -> dict[Path, Query | None]:

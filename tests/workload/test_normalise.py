@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from dbtune.sql import quote_literal
-from dbtune.workload import lexer
+from dbtune.workload import lexer, normalise
 from dbtune.workload.normalise import castable, normalised, parameterised, scan
 from dbtune.workload.shape import shape
+from dbtune.workload.templates import Templates
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,65 @@ def test_parameters_and_constants_of_one_statement() -> None:
     assert castable("SELECT date $1, 'date $2', \"date $3\", interval $4") == (
         "SELECT $1::date, 'date $2', \"date $3\", $4::interval"
     )
+
+
+def test_words_that_touch_a_constant_stay_words() -> None:
+    assert normalised("SELECT 'a'b, 1 FROM t WHERE c LIKE'x%'OR d=5") == (
+        "SELECT $1 b, $2 FROM t WHERE c LIKE $3 OR d=$4",
+        ("a", "1", "x%", "5"),
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT a FROM t WHERE b = {} AND c = 'it''s {}'",
+        "SELECT a, b_1, 'x' FROM t WHERE c IN ({},{}.{}, -{}) ORDER BY 1, {} LIMIT {}",
+        "INSERT INTO t VALUES ({}, '', 'a', {}), ({}, '{}', '''', {}.5)",
+        "UPDATE t SET a = a + -{} WHERE b = '{}'::text AND c = date '2019-01-{}'",
+        "SELECT {}e{}, 0x{}, .{}, '{}'b FROM \"t {}\" WHERE c LIKE'{}'",
+    ],
+)
+def test_what_was_seen_often_is_taken_apart_as_at_first(statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recognised gives what a scan gives, be its numbers small, large, or of another kind."""
+    blanks = statement.count("{}")
+    for number in (*range(10, 110), 2**31, 2**40, 2**70, 0, 7):
+        given = statement.format(*(number + at for at in range(blanks)))
+        with monkeypatch.context() as without:
+            without.setattr(normalise, "_templates", Templates())
+            expected = scan(given)
+        assert scan(given) == expected
+
+
+PIECES = st.sampled_from(
+    ["'a'", "''", "'it''s'", "E'x'", "5", "12.5", ".5", "1e3", "-", "- 7", "007", "0x1F", "a", "a1", "$1", "$$x$$",
+     '"q 1"', "/* c */", "-- d\n", "(", ")", ",", "::text", "date '2019-01-30'", "ORDER BY 1", "LIMIT", "LIKE", "\n"]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=10), st.sampled_from(["", " "]), st.data())
+def test_what_is_recognised_is_what_a_scan_finds(pieces: list[str], space: str, data: st.DataObject) -> None:
+    """Learn a statement at its first sight, then take apart others like it."""
+    statement = f"SELECT {space.join(pieces)}"
+    split = normalise._split(statement)
+    shape = None if split is None else normalise._shape(*split, first=1)
+    if split is None or shape is None:
+        return
+    templates = Templates()
+    signs = [None if step is None else step.sign for step in shape.steps]
+    templates.learn(statement, *split, signs, scan(statement).statement)
+    others = [
+        space.join(
+            data.draw(PIECES) if piece[:1] in "'.0123456789" and data.draw(st.booleans()) else piece for piece in pieces
+        )
+        for _ in range(3)
+    ]
+    for other in (statement, *(f"SELECT {each}" for each in others)):
+        found = templates.find(other)
+        if found is not None:
+            normalise._templates = Templates()
+            assert found == scan(other)
 
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)

@@ -6,8 +6,9 @@ Executions are taken one by one and forgotten: memory grows with distinct querie
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import count
 
 from dbtune.workload import lexer
@@ -15,13 +16,19 @@ from dbtune.workload.capture.execution import Execution
 from dbtune.workload.capture.parameter_types import resolve_types
 from dbtune.workload.capture.values import UNKNOWN, common_type
 from dbtune.workload.fingerprint import LONGEST_NAME, fingerprint, is_preparable, layout, name, normalised
+from dbtune.workload.period import Period, Span
 from dbtune.workload.query import ParameterSet, Query
+from dbtune.workload.shape import variant
+from dbtune.workload.system import is_of_system
 
 __all__ = ["collect", "resolve_types"]
 
 _ROUTES_SHOWN = 3
 _KEPT_VALUES = 1000
 _UNTOLD = -1
+_MOST_SETS = 3
+_PREFERRED = ("frequent", "slowest", "median", "rare", "absent")
+_LONGEST_TO_NAME = 20_000
 
 Values = tuple[str | None, ...]
 
@@ -29,37 +36,47 @@ Values = tuple[str | None, ...]
 def collect(executions: Iterable[Execution], *, source: str, timed: bool = True) -> list[Query]:
     """Return the distinct statements in ``executions`` as queries in order of their names.
 
-    Statements that differ only in the length of a list of parameters are one query: its text and parameter sets are
-    those of the length that was sent most often, the longest among equals; ``calls``, ``mean_ms`` and ``route`` are
-    of all lengths. ``route`` names up to three, the one with most calls first. What failed does not count, unless a
-    time limit ended it; nor does what PREPARE cannot take.
+    Statements that differ only in what an ORM or a driver writes one way or the other (see
+    :func:`dbtune.workload.shape.variant`), such as the length of a list of parameters, are one query: its text and
+    parameter sets are those that were sent most often, of the longest list among equals; ``calls``, ``mean_ms`` and
+    ``route`` are of all: up to three routes, the one with most calls first. What failed does not count, unless a
+    time limit ended it; nor does what PREPARE cannot take, or what only asks the catalogs.
 
     The sets are named for the rows that they really returned or affected: ``frequent`` gave most, ``rare`` fewest but
-    some, ``absent`` none. ``frequent`` is also the first set where all gave the same; an INSERT has no other. Where
-    no rows are told, ``frequent`` was sent most often. If ``timed``, ``slowest`` and ``median`` are added by duration
-    where durations differ. No values are listed twice. After the first thousand distinct values of a length, others
-    are kept only if they gave more rows, or were slower, than all before.
+    some, ``absent`` none. ``frequent`` is also the first set where all gave the same; an INSERT has no other. If
+    ``timed``, or where no rows are told, ``frequent`` was sent most often of those that gave any; ``slowest`` and
+    ``median`` are by duration, where durations differ; and there are up to three sets, ``rare`` and ``absent`` last.
+    No values are listed twice. After the first thousand distinct values of a length, others are kept only if they gave
+    more rows, or were slower, than all before.
+
+    If ``timed``, ``periods`` is from the begin of the first execution, of whatever statement, to the last one's end.
 
     ``types`` holds what the driver stated; :func:`resolve_types` completes it.
     """
     groups: dict[str, _Group] = {}
     known: dict[str, _Length | None] = {}
+    span = Span()
     for execution in executions:
+        if timed and (time := execution.time) is not None:
+            span.add(time, (execution.last or time) + timedelta(milliseconds=execution.duration_ms))
         if not execution.ran:
             continue
         statement = execution.statement
         if statement not in known:
-            known[statement] = _length(statement, groups) if is_preparable(statement) else None
+            wanted = is_preparable(statement) and not is_of_system(statement)
+            known[statement] = _length(statement, groups) if wanted else None
         if (length := known[statement]) is not None:
             length.add(execution, timed)
-    names = _names(groups)
-    queries = (group.query(names[key], source) for key, group in groups.items())
-    return sorted(queries, key=lambda query: query.name)
+    periods = span.periods
+    queries = [group.query(source, periods) for group in groups.values()]
+    names = _names([_short(query.statement) for query in queries])
+    named = (replace(query, name=name) for query, name in zip(queries, names, strict=True))
+    return sorted(named, key=lambda query: query.name)
 
 
 def _length(statement: str, groups: dict[str, _Group]) -> _Length:
     """Return where executions of ``statement`` are counted."""
-    group = groups.setdefault(fingerprint(statement), _Group())
+    group = groups.setdefault(variant(statement), _Group())
     return group.lengths.setdefault(normalised(statement), _Length(group, statement))
 
 
@@ -72,18 +89,20 @@ class _Group:
     routes: Counter[str] = field(default_factory=Counter)
     lengths: dict[str, _Length] = field(default_factory=dict)
 
-    def query(self, called: str, source: str) -> Query:
+    def query(self, source: str, periods: tuple[Period, ...]) -> Query:
+        """Return what is known, without a name yet."""
         usual = max(self.lengths.values(), key=lambda length: (length.calls, lexer.parameter_count(length.statement)))
         (alone,) = lexer.statements(usual.statement)
         return Query(
-            name=called,
+            name="",
             statement=layout(alone),
             types=usual.types,
             sets=usual.sets(),
             route=_shown(self.routes),
             calls=self.calls,
-            mean_ms=round(self.total_ms / self.calls, 3),
+            mean_ms=float(f"{self.total_ms / self.calls:.6g}"),
             source=source,
+            periods=periods,
         )
 
 
@@ -132,11 +151,13 @@ class _Length:
         """Return the named sets; among equals the values that came first, for ``absent`` those with fewest NULLs."""
         if not self.rows:
             return ()
-        named = self._frequent_only() if self._is_insert or self.most_rows == _UNTOLD else self._by_rows()
-        for called, values in self.durations.named().items():
+        by_rows = self._frequent_only() if self._is_insert or self.most_rows == _UNTOLD else self._by_rows()
+        named: dict[str, Values] = {}
+        for called, values in (by_rows | self.durations.named()).items():
             if values not in named.values():
                 named[called] = values
-        return tuple(ParameterSet(name=called, values=values) for called, values in named.items())
+        kept = sorted(named, key=_PREFERRED.index)[:_MOST_SETS] if self.durations.seen else list(named)
+        return tuple(ParameterSet(name=called, values=values) for called, values in named.items() if called in kept)
 
     @property
     def _is_insert(self) -> bool:
@@ -152,7 +173,8 @@ class _Length:
         none = [values for values, rows in self.rows.items() if rows == 0]
         named: dict[str, Values] = {}
         if found:
-            named["frequent"] = max(found, key=found.__getitem__)
+            timed = self.durations.seen > 0
+            named["frequent"] = max(found, key=lambda values: (self.times[values] if timed else 0, found[values]))
         elif untold:
             named["frequent"] = max(untold, key=self.times.__getitem__)
         if others := [values for values in found if values != named["frequent"]]:
@@ -190,19 +212,25 @@ class _Durations:
         return {"slowest": self.slowest[1]} | ({"median": median} if median != self.slowest[1] else {})
 
 
-def _names(keys: Iterable[str]) -> dict[str, str]:
+def _short(statement: str) -> str:
+    """Return a text to name a query by; not that of a bulk INSERT with all its rows."""
+    short = fingerprint(statement)
+    return short if len(short) <= _LONGEST_TO_NAME else variant(statement)
+
+
+def _names(keys: Sequence[str]) -> list[str]:
     """Return a name of its own for each fingerprint, the same whatever their order."""
-    names: dict[str, str] = {}
+    names: dict[int, str] = {}
     taken: set[str] = set()
-    for key in sorted(keys):
-        wanted = chosen = name(key)
+    for index in sorted(range(len(keys)), key=keys.__getitem__):
+        wanted = chosen = name(keys[index])
         numbers = count(2)
         while chosen in taken:
             suffix = f"-{next(numbers)}"
             chosen = wanted[: LONGEST_NAME - len(suffix)].rstrip("-") + suffix
         taken.add(chosen)
-        names[key] = chosen
-    return names
+        names[index] = chosen
+    return [names[index] for index in range(len(keys))]
 
 
 def _shown(calls: Counter[str]) -> str | None:

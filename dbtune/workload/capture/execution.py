@@ -23,7 +23,7 @@ class Execution:
     ``time`` is when it began and ``process`` who sent it: the application's process id where the source is the
     application, the server's where it is the server. ``pool_wait_ms`` is how long the application waited for the
     connection, on the first statement after it got one; ``hold_ms``, on the same, how long it kept the connection.
-    ``plan`` is auto_explain's document.
+    ``plan`` is auto_explain's document. ``last`` is when the last of several calls began, None where that is ``time``.
     """
 
     statement: str
@@ -41,6 +41,7 @@ class Execution:
     pool_wait_ms: float | None = None
     hold_ms: float | None = None
     plan: dict[str, Any] | None = None
+    last: datetime | None = None
 
     @property
     def ran(self) -> bool:

@@ -18,15 +18,17 @@ from sqlalchemy.exc import DBAPIError
 
 from dbtune import sql
 from dbtune.errors import ServerError
-from dbtune.server.connection import MARKER, sqlstate
+from dbtune.server.connection import MARKER, is_lost, sqlstate
 from dbtune.workload import lexer
 from dbtune.workload.capture.collect import collect, resolve_types
 from dbtune.workload.capture.execution import Execution
 from dbtune.workload.fingerprint import is_preparable
 from dbtune.workload.lexer import Kind
 from dbtune.workload.normalise import castable
+from dbtune.workload.period import period
 from dbtune.workload.query import Query
 from dbtune.workload.sampling import sampled
+from dbtune.workload.system import is_of_system
 
 SOURCE = "pg_stat_statements"
 
@@ -42,17 +44,24 @@ _EXTRACT = re.compile(r"\bextract\s*\(\s*(\$[0-9]+)\s+from\b", re.IGNORECASE)
 _ANY_OF = re.compile(
     r"\b(any|all)\s*\(\s*array\s*\[\s*(\$[0-9]+)[\s,$0-9]*(?:/\*, \.\.\. \*/)?\s*\]\s*\)", re.IGNORECASE
 )
-_SYSTEM = re.compile(r"\b(?:pg_\w*|information_schema|current_schemas?|current_setting|set_config|version|now)\b", re.I)
 _NOT_LOADED = "55000"
+_DAMAGED = "22021"  # the file was lost, and begins with zeros since
+_NAME = "dbtune_statement"
+# What the triggers of foreign keys send (ri_triggers.c).
+_OF_CONSTRAINT = re.compile(
+    r"\s*(?:SELECT (?:1|\$1|fk\.\".*?) FROM|DELETE FROM|UPDATE)(?: ONLY)?"
+    r' (?:"(?:[^"]|"")+"\.?){1,2} .*? OPERATOR\(pg_catalog\.',
+    re.DOTALL,
+)
 
 Key = tuple[int, int, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A row of pg_stat_statements; ``total_ms`` is the time of all ``calls``, without planning.
+    """A row of pg_stat_statements; ``total_ms`` is the time of all ``calls``, with planning where that is tracked.
 
-    ``since`` is when the entry began to count (extension 1.11).
+    ``query`` is None where the server has lost the texts. ``since`` is when the entry began to count (extension 1.11).
     """
 
     query: str | None
@@ -65,28 +74,35 @@ class Entry:
 class Snapshot:
     """What the view held at one time, for this database: ``hidden`` entries are of other roles and not to be read.
 
-    ``evictions`` and ``reset`` are None where the extension is older than 1.9.
+    ``evictions`` and ``reset`` are None where the extension is older than 1.9. ``read_at`` is the server's time.
+    ``mixes_nested`` says that what functions send is counted too, by an extension (before 1.9) that does not tell it
+    from what clients send.
     """
 
     entries: Mapping[Key, Entry]
     hidden: int
     evictions: int | None
     reset: datetime | None
+    read_at: datetime
+    mixes_nested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
     """The queries of the application, what they were counted over, and how many entries are none of them, and why.
 
-    ``since`` is the reset or the begin of the interval, None where it is not known; ``seconds`` is None since a reset.
-    ``evictions`` in that time make the counts of rare statements too low; None where the extension does not tell.
+    ``since`` is the reset or the begin of the interval, whichever was later, None where it is not known; ``until`` is
+    when it was read. ``seconds`` is None since a reset. ``evictions`` in that time make the counts of rare statements
+    too low; None where the extension does not tell. ``mixes_nested`` is that of the snapshot.
     """
 
     queries: tuple[Query, ...]
     since: datetime | None
+    until: datetime
     seconds: float | None
     evictions: int | None
     left_out: Mapping[str, int]
+    mixes_nested: bool = False
 
 
 def capture(
@@ -98,33 +114,60 @@ def capture(
 ) -> Captured:
     """Return what ran since the counters' reset, or within the next ``seconds``, with sampled parameter sets.
 
-    Where pg_stats does not know values for all parameters of a statement it has no sets.
+    Where pg_stats does not know values for all parameters of a statement it has no sets. What the server cannot prepare
+    again is left out.
 
     :raises ServerError: the extension is missing, or the server refuses.
     """
     after = snapshot(connection)
-    since, evictions, elapsed = after.reset, after.evictions, None
-    entries = after.entries
+    entries, since, evictions, elapsed = after.entries, after.reset, after.evictions, None
     if seconds is not None:
         before = after
         started = time.monotonic()
-        since = connection.execute(text("/* dbtune */ SELECT now()")).scalar()
-        connection.rollback()
         sleep(seconds)
         after = snapshot(connection)
         elapsed = time.monotonic() - started
         entries = added(before, after)
+        was_reset = after.reset is not None and after.reset != before.reset
+        since = after.reset if was_reset else before.read_at
         if after.evictions is not None and before.evictions is not None:
-            evictions = after.evictions - before.evictions if after.evictions >= before.evictions else after.evictions
+            evictions = after.evictions - (0 if was_reset else before.evictions)
     left_out: Counter[str] = Counter()
     if after.hidden:
         left_out["hidden"] = after.hidden
     found = collect(_executions(entries, left_out), source=SOURCE, timed=False)
     enough = [query for query in found if query.weight >= min_calls]
-    if len(enough) < len(found):
-        left_out["rare"] = len(found) - len(enough)
-    queries = tuple(sampled(connection, query) for query in resolve_types(connection, enough))
-    return Captured(queries=queries, since=since, seconds=elapsed, evictions=evictions, left_out=dict(left_out))
+    known = [query for query in resolve_types(connection, enough) if _can_be_prepared(connection, query)]
+    for reason, count in (("rare", len(found) - len(enough)), ("unprepared", len(enough) - len(known))):
+        if count:
+            left_out[reason] = count
+    periods = () if since is None else (period(since, after.read_at),)
+    return Captured(
+        queries=tuple(replace(sampled(connection, query), periods=periods) for query in known),
+        since=since,
+        until=after.read_at,
+        seconds=elapsed,
+        evictions=evictions,
+        left_out=dict(left_out),
+        mixes_nested=after.mixes_nested,
+    )
+
+
+def _can_be_prepared(connection: Connection, query: Query) -> bool:
+    """Return whether the server takes the text back; not where it is cut, or its constants' types were needed."""
+    try:
+        with connection.begin_nested() as attempt:
+            types = f" ({', '.join(query.types)})" if query.types else ""
+            for statement in (f"PREPARE {_NAME}{types} AS {query.statement}", f"DEALLOCATE {_NAME}"):
+                connection.exec_driver_sql(f"{MARKER} {statement}", execution_options={"no_parameters": True})
+            attempt.rollback()
+    except DBAPIError as error:
+        if is_lost(error):
+            raise
+        return False
+    finally:
+        connection.rollback()
+    return True
 
 
 def snapshot(connection: Connection) -> Snapshot:
@@ -153,6 +196,11 @@ def snapshot(connection: Connection) -> Snapshot:
                 "the server has not loaded pg_stat_statements;"
                 " add it to shared_preload_libraries and restart the server"
             ) from None
+        if sqlstate(error) == _DAMAGED:
+            raise ServerError(
+                "the server's file with the texts of pg_stat_statements is damaged, so that nobody can read the view;"
+                " run SELECT pg_stat_statements_reset() to begin anew"
+            ) from None
         raise
     finally:
         connection.rollback()
@@ -160,13 +208,15 @@ def snapshot(connection: Connection) -> Snapshot:
     for row in rows:
         if row.queryid is not None and row.query != _HIDDEN:
             entries[row.userid, row.queryid, row.toplevel] = Entry(
-                query=row.query, calls=row.calls, total_ms=row.total_exec_time, since=row.stats_since
+                query=row.query, calls=row.calls, total_ms=row.total_ms, since=row.stats_since
             )
     return Snapshot(
         entries=entries,
         hidden=len(rows) - len(entries),
         evictions=None if info is None else info.dealloc,
         reset=None if info is None else info.stats_reset,
+        read_at=extension.read_at,
+        mixes_nested=version < _INFO_SINCE and extension.track == "all",
     )
 
 
@@ -177,16 +227,29 @@ def _of_schema(name: str, schema: str) -> str:
 def added(before: Snapshot, after: Snapshot) -> dict[Key, Entry]:
     """Return the entries of what ran between the two snapshots.
 
-    An entry that was evicted or reset meanwhile, and came again, counts as new.
+    An entry that was evicted or reset meanwhile, and came again, counts as new. The extension tells from 1.11 on, and
+    from 1.9 on when everything was reset; else that shows only by counters that went down and entries that are gone.
     """
+    known = {} if _was_reset(before, after) else before.entries
     found: dict[Key, Entry] = {}
     for key, entry in after.entries.items():
-        old = before.entries.get(key)
-        if old is None or old.since != entry.since or entry.calls < old.calls:
+        old = known.get(key)
+        if old is None or old.since != entry.since or entry.calls < old.calls or entry.total_ms < old.total_ms:
             found[key] = entry
         elif entry.calls > old.calls:
             found[key] = replace(entry, calls=entry.calls - old.calls, total_ms=entry.total_ms - old.total_ms)
     return found
+
+
+def _was_reset(before: Snapshot, after: Snapshot) -> bool:
+    """Return whether the counters of the database began anew: so it is told, or most of them fell or are gone."""
+    if after.reset != before.reset:
+        return True
+    fell = sum(
+        (new := after.entries.get(key)) is None or new.calls < old.calls or new.total_ms < old.total_ms
+        for key, old in before.entries.items()
+    )
+    return fell * 2 > len(before.entries)
 
 
 def _executions(entries: Mapping[Key, Entry], left_out: Counter[str]) -> Iterator[Execution]:
@@ -209,35 +272,11 @@ def _not_wanted(entry: Entry, toplevel: bool) -> str | None:
         return "lost"
     if MARKER in entry.query:
         return "own"
-    if not toplevel:
+    if not toplevel or _OF_CONSTRAINT.match(entry.query):
         return "nested"
     if not is_preparable(entry.query):
         return "utility"
-    return "system" if _is_of_system(entry.query) else None
-
-
-def _is_of_system(statement: str) -> bool:
-    """Return whether it asks only the catalogs or the session: what drivers, tools and dbtune send by themselves.
-
-    PostgreSQL 18 keeps no comment that leads a statement, so that dbtune's marker is not always there.
-    """
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import SqlglotError
-
-    if not _SYSTEM.search(statement):
-        return False
-    try:
-        tree = sqlglot.parse_one(_SQUASHED.sub("", statement), dialect="postgres")
-    except (SqlglotError, RecursionError):
-        return False
-    if not isinstance(tree, exp.Query):
-        return False
-    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
-    tables = [t for t in tree.find_all(exp.Table) if t.name and (t.db or t.name not in ctes)]
-    if tables:
-        return all(t.name.startswith("pg_") or t.db == "information_schema" for t in tables)
-    return all(map(_SYSTEM.fullmatch, lexer.called_functions(statement)))
+    return "system" if is_of_system(entry.query) else None
 
 
 def preparable(statement: str) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 
-_PAIR = re.compile(r"\$([0-9]+) = (?:NULL|'([^']*+(?:''[^']*+)*+)')(?:, |\Z)")
+_ONE = r"\$[0-9]+ = (?:NULL|'[^']*+(?:''[^']*+)*+')"
+_ALL = re.compile(rf"{_ONE}(?:, {_ONE})*+\Z")
+_PAIR = re.compile(r"\$([0-9]+) = (?:(NULL)|'([^']*+(?:''[^']*+)*+)')")
 _LABEL = re.compile(r"[Pp]arameters: ")
 _CUT = "..."
 
@@ -23,21 +25,19 @@ def values(text: str) -> tuple[str | None, ...] | None:
 
     A value that ends in three dots counts as one that log_parameter_max_length cut: then not all is told.
     """
+    if _ALL.match(text) is None:
+        return None
     found: list[str | None] = []
-    at = 0
-    match = _PAIR.match
-    while at < len(text):
-        pair = match(text, at)
-        if pair is None:
+    is_plain = "''" not in text and _CUT not in text
+    for number, null, value in _PAIR.findall(text):
+        if int(number) != len(found) + 1:
             return None
-        number, value = pair.groups()
-        if value is not None:
-            if value.endswith(_CUT):
-                return None
-            if "''" in value:
-                value = value.replace("''", "'")
-        found.append(value)
-        if int(number) != len(found):
+        if null:
+            found.append(None)
+        elif is_plain:
+            found.append(value)
+        elif value.endswith(_CUT):
             return None
-        at = pair.end()
-    return tuple(found) if found else None
+        else:
+            found.append(value.replace("''", "'"))
+    return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import NamedTuple
@@ -40,11 +41,15 @@ class Entry(NamedTuple):
 
 
 class Unread:
-    """Counts the lines of a log that are no part of any entry; ``first`` is the first of them, in short."""
+    """Counts the lines of a log that are no part of any entry; ``first`` is the first of them, in short.
+
+    ``told`` gets each: what is no server's may still be an application's.
+    """
 
     def __init__(self) -> None:
         self.lines = 0
         self.first = ""
+        self.told: Callable[[str], None] | None = None
 
     def add(self, line: str) -> None:
         """Count one more; empty lines do not matter."""
@@ -52,6 +57,8 @@ class Unread:
             if not self.lines:
                 self.first = line[:80]
             self.lines += 1
+            if self.told is not None:
+                self.told(line)
 
 
 def moment(text: str) -> datetime | None:

@@ -138,9 +138,11 @@ class _Same:
     calls: int = 0
     total_ms: float = 0.0
     plan: dict[str, Any] | None = None
+    last: datetime | None = None
 
     def add(self, one: Execution) -> None:
         self.calls += one.calls
+        self.last = one.last or one.time
         self.total_ms += one.duration_ms * one.calls
         if one.plan is not None:
             self.plan = slower_plan(self.plan, one.plan)
@@ -149,7 +151,7 @@ class _Same:
         if self.calls == self.first.calls and values == self.first.values:
             return self.first
         mean = self.total_ms / self.calls
-        return replace(self.first, calls=self.calls, duration_ms=mean, plan=self.plan, values=values)
+        return replace(self.first, calls=self.calls, duration_ms=mean, plan=self.plan, values=values, last=self.last)
 
 
 def condensed(executions: Iterable[Execution]) -> Iterator[Execution]:

@@ -42,14 +42,14 @@ COMMON = (
 
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 _ZONE = r"[A-Za-z0-9_+:/-]+?"
-_NAME = r".*?"
+_NAME = r"[^\n]{0,128}?"  # names have up to 63 bytes; the bound keeps long lines that do not fit from taking long
 _ESCAPES = {
     "a": ("application", _NAME),
     "u": ("user", _NAME),
     "d": ("database", _NAME),
-    "r": ("", r"\S*?"),
-    "h": ("", r"\S*?"),
-    "L": ("", r"\S*?"),
+    "r": ("", r"\S{0,256}?"),
+    "h": ("", r"\S{0,256}?"),
+    "L": ("", r"\S{0,256}?"),
     "b": ("", _NAME),
     "p": ("process", r"\d+"),
     "P": ("", r"\d*"),
@@ -65,12 +65,15 @@ _ESCAPES = {
     "x": ("", r"\d+"),
     "Q": ("", r"-?\d+"),
 }
+_OF_SESSION = ("process", "session")
 _PIECE = re.compile(r"%(?:(?P<quit>q)|(?P<percent>%)|(?P<width>-?\d+)?(?P<escape>[A-Za-z]))|(?P<text>[^%]+|%)")
 _SEVERITY = (
     r"(?P<severity>LOG|ERROR|FATAL|PANIC|WARNING|NOTICE|INFO|DEBUG[1-5]?|DETAIL|HINT|QUERY|CONTEXT|STATEMENT"
-    r"|LOCATION|BACKTRACE):  (?P<rest>.*)"
+    r"|LOCATION|BACKTRACE):  "
 )
-_HEAD = re.compile(r"(?:^|[^A-Za-z])(?:LOG|ERROR|FATAL|PANIC|WARNING|NOTICE|DETAIL|STATEMENT|CONTEXT|HINT):  ")
+_TEXT = r"[^\n]*+(?:\n\t[^\n]*+)*+"
+_HEAD = re.compile(r"(?:^|[^A-Za-z])(?:LOG|ERROR|FATAL|PANIC|WARNING|NOTICE|DETAIL|STATEMENT|CONTEXT|HINT):  (?! )")
+_OF_CLIENT = re.compile(r"(?:failed|[Ee]rror\)?|[Ee]xception):? (?:FATAL|ERROR|PANIC):  ")  # what a driver passes on
 
 # What a line begins with, as escapes; in this order, because a later one would take a part of an earlier.
 _GUESSES = (
@@ -96,6 +99,11 @@ class Prefix:
 
     text: str
 
+    @property
+    def has_escapes(self) -> bool:
+        """Whether it tells anything: one that does not also fits lines that no server wrote."""
+        return any(piece["escape"] for piece in _PIECE.finditer(self.text))
+
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The expression for a line that begins an entry or a part of one.
@@ -103,7 +111,21 @@ class Prefix:
         Its groups are ``severity``, ``rest`` and those of ``time``, ``process``, ``session``, ``user``, ``database``,
         ``application`` and ``sqlstate`` that the prefix has.
         """
-        return re.compile("".join(_expressions(self.text)) + _SEVERITY, re.DOTALL)
+        return re.compile(f"{''.join(_expressions(self.text))}{_SEVERITY}(?P<rest>.*)", re.DOTALL)
+
+    @cached_property
+    def whole(self) -> re.Pattern[str]:
+        """The expression for all lines of a text in turn: no search, each match ends where the next begins.
+
+        The text ends with a line break. What begins an entry or a part of one comes with its further lines (behind a
+        tab) as ``rest``; ``detail`` is the DETAIL that follows it directly and is of the same session. A line without
+        the prefix is ``other``; ``nothing`` is always empty. Groups else are those of :attr:`pattern`.
+        """
+        again = "".join(_expressions(self.text, again=True))
+        return re.compile(
+            rf"{''.join(_expressions(self.text))}{_SEVERITY}(?P<rest>{_TEXT})\n"
+            rf"(?:{again}DETAIL:  (?P<detail>{_TEXT})\n)?+(?P<nothing>)|(?P<other>[^\n]*+)\n"
+        )
 
     def matches(self, lines: Sequence[str]) -> int:
         """Return how many of the lines it fits."""
@@ -128,7 +150,8 @@ def prefix(text: str) -> Prefix:
     return Prefix(text)
 
 
-def _expressions(text: str) -> Iterator[str]:
+def _expressions(text: str, *, again: bool = False) -> Iterator[str]:
+    """Yield the expressions of the parts of a prefix, or those for the same session's next line."""
     seen: set[str] = set()
     optional = False
     for piece in _PIECE.finditer(text):
@@ -142,7 +165,12 @@ def _expressions(text: str) -> Iterator[str]:
             yield re.escape(piece["text"])
         else:
             name, expression = _ESCAPES[piece["escape"]]
-            named = f"(?P<{name}>{expression})" if name and name not in seen else f"(?:{expression})"
+            if not name or name in seen:
+                named = f"(?:{expression})"
+            elif not again:
+                named = f"(?P<{name}>{expression})"
+            else:
+                named = f"(?P={name})" if name in _OF_SESSION else f"(?:{expression})"
             seen.add(name)
             width = int(piece["width"] or 0)
             # a background process has no value for some escapes: nothing, or only the padding, stands there
@@ -156,7 +184,7 @@ def fitting(lines: Sequence[str]) -> Prefix | None:
 
     It fits if at least half of the lines that look like an entry's begin with it.
     """
-    heads = [line for line in lines if not line.startswith("\t") and _HEAD.search(line)]
+    heads = [line for line in lines if not line.startswith("\t") and _HEAD.search(line) and not _OF_CLIENT.search(line)]
     candidates = [Prefix(text) for text in dict.fromkeys((*COMMON, *_derived(heads)))]
     # among equals the one that tells most with the fewest words; a common one before a derived one
     best = max(candidates, key=lambda each: (*each.told(heads), each.text in COMMON, -len(each.text)))

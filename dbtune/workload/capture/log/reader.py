@@ -17,36 +17,56 @@ from enum import StrEnum
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from dbtune.errors import BadFile
-from dbtune.workload.capture.log import csvlog, jsonlog, stderr
-from dbtune.workload.capture.log.entry import LONGEST, Entry, Unread
+from dbtune.workload.capture.log import application, blocks, csvlog, jsonlog, stderr
+from dbtune.workload.capture.log.application import Evidence
+from dbtune.workload.capture.log.blocks import Lines
+from dbtune.workload.capture.log.entry import Entry, Unread
 from dbtune.workload.capture.log.prefix import Prefix, fitting
 
-_BLOCK = 2**20
 _SAMPLE_LINES = 2000
+_FED = 4096  # a block of zstandard is up to 128 kB, be it packed in four bytes
 _POLL_SECONDS = 0.2
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
 _LONGEST_MAGIC = max(map(len, _PACKED))
 
 
 class Format(StrEnum):
-    """A value of log_destination."""
+    """A value of log_destination, or the log of an application."""
 
     STDERR = "stderr"
     CSVLOG = "csvlog"
     JSONLOG = "jsonlog"
+    APPLICATION = "application"
 
 
 @dataclass(slots=True)
 class Reading:
-    """What is found out while a log is read. ``bytes`` are those of its text, unpacked."""
+    """What is found out while a log is read.
+
+    ``bytes`` are those of its text, unpacked. ``is_crlf``: its lines end as on Windows. ``evidence`` of pools is in
+    an application's log, and in lines of a server's log that belong to no entry. ``progress`` is told how many bytes
+    of the file were read, each time some were.
+    """
 
     format: Format | None = None
     prefix: Prefix | None = None
+    is_crlf: bool = False
     bytes: int = 0
     unread: Unread = field(default_factory=Unread)
+    evidence: Evidence = field(default_factory=Evidence)
+    progress: Callable[[int], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.unread.told = self.evidence.add
+
+    def count(self, size: int, position: int) -> None:
+        """Add to the bytes of text; ``position`` is how far the file was read."""
+        self.bytes += size
+        if self.progress is not None:
+            self.progress(position)
 
 
 def read(
@@ -67,26 +87,31 @@ def read(
         else:
             name = name or "standard input"
             stream = source
-        yield from entries(_explained(_batches(unpacked(stream, name), reading), name), prefix, reading, name)
+
+        def counted(size: int) -> None:
+            reading.count(size, stream.tell() if isinstance(source, Path) else 0)
+
+        texts = blocks.blocks(unpacked(stream, name), reading.unread, counted)
+        yield from entries(_explained(texts, name), prefix, reading, name)
 
 
-def entries(batches: Iterator[list[str]], prefix: Prefix | None, reading: Reading, name: str) -> Iterator[Entry]:
-    """Yield the entries of a log's lines; an empty batch means that nothing more is there for the moment.
+def entries(texts: Iterator[str], prefix: Prefix | None, reading: Reading, name: str) -> Iterator[Entry]:
+    """Yield the entries of a log's blocks of lines; an empty block: nothing more is there for the moment.
 
     :raises BadFile: as :func:`read`.
     """
-    first: list[list[str]] = []
+    first: list[str] = []
     if reading.format is None:
         lines: list[str] = []
-        for batch in batches:
-            first.append(batch)
-            lines += batch
-            if len(lines) >= _SAMPLE_LINES:
-                break
-            if not batch and lines:
+        for text in texts:
+            first.append(text)
+            lines += text.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES]
+            if len(lines) >= _SAMPLE_LINES or (lines and not text):
                 break
         detect(lines[:_SAMPLE_LINES], prefix, reading, name)
-    whole = chain(first, batches)
+    whole: Iterator[str] = chain(first, texts)
+    if reading.is_crlf:
+        whole = (text.replace("\r\n", "\n") for text in whole)
     match reading.format:
         case Format.CSVLOG:
             yield from csvlog.entries(whole, reading.unread)
@@ -95,41 +120,57 @@ def entries(batches: Iterator[list[str]], prefix: Prefix | None, reading: Readin
         case Format.STDERR:
             assert reading.prefix is not None
             yield from stderr.entries(whole, reading.prefix, reading.unread)
+        case Format.APPLICATION:
+            for text in whole:
+                reading.evidence.add(text)
 
 
 def detect(lines: Sequence[str], prefix: Prefix | None, reading: Reading, name: str) -> None:
     """Tell ``reading`` the format of the lines, and stderr's prefix; a log without any lines keeps None.
+
+    Where a server's and an application's log are mixed it is the server's: of the other lines nothing is lost.
 
     :raises BadFile: no format fits, or not this prefix.
     """
     said = [line for line in lines if line and not line.isspace()]
     if not said:
         return
-    if any(_is_json(line) for line in said[:50]):
+    reading.is_crlf = all(line.endswith("\r") and len(line) > 1 for line in said)
+    if reading.is_crlf:
+        said = [line[:-1] for line in said]
+    if any(_is_json(line) for line in said):
         reading.format = Format.JSONLOG
-        return
-    if any(csvlog.HEAD.match(line) for line in said):
+    elif any(csvlog.HEAD.match(line) for line in said):
         reading.format = Format.CSVLOG
-        return
-    reading.format = Format.STDERR
-    heads = [line for line in said if not line.startswith("\t")]
-    if prefix is not None and (prefix.matches(heads) * 2 >= len(heads) or len(heads) < 2):
-        reading.prefix = prefix
-        return
-    reading.prefix = fits = fitting(said)
-    if prefix is not None and fits is not None:
-        if prefix.matches(heads) >= fits.matches(heads):
-            reading.prefix = prefix
-        else:
-            raise BadFile(name, f"was not written with --prefix {prefix.text!r}; {fits.text!r} fits")
-    elif fits is None:
-        if prefix is not None and prefix.matches(heads):
-            reading.prefix = prefix
-            return
+    elif (found := _prefix(said, prefix, name)) is not None:
+        reading.format, reading.prefix = Format.STDERR, found
+    elif application.signs(said):
+        reading.format = Format.APPLICATION
+    else:
         what = f"--prefix {prefix.text!r} does not fit, nor does any common one" if prefix else "no common prefix fits"
         raise BadFile(
-            name, f"{what}; is it a server's log with messages in English? then give its log_line_prefix with --prefix"
+            name,
+            f"{what}, and nothing in it is like an application's log; is it a server's log with messages in English?"
+            " then give its log_line_prefix with --prefix",
         )
+
+
+def _prefix(said: Sequence[str], given: Prefix | None, name: str) -> Prefix | None:
+    """Return the prefix with which a server wrote the lines, None where no server did.
+
+    :raises BadFile: another prefix than the one that is given fits.
+    """
+    begun = [line for line in said if not line.startswith("\t")]
+    if given is not None and (given.matches(begun) * 2 >= len(begun) or len(begun) < 2):
+        return given
+    fits = fitting(said)
+    if fits is not None and not fits.has_escapes and application.signs(said) > fits.matches(said):
+        fits = None
+    if given is None or (fits is None and not given.matches(begun)):
+        return fits
+    if fits is None or given.matches(begun) >= fits.matches(begun):
+        return given
+    raise BadFile(name, f"was not written with --prefix {given.text!r}; {fits.text!r} fits")
 
 
 def _is_json(line: str) -> bool:
@@ -174,7 +215,7 @@ def _zstandard(stream: io.BufferedReader, name: str) -> BinaryIO:
         zstandard = import_module("zstandard")
     except ImportError:
         raise BadFile(name, "is packed with zstandard; install the Python package zstandard, or unpack it") from None
-    return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
+    return io.BufferedReader(_Unpacking(stream, zstandard.ZstdDecompressor()), blocks.SIZE)
 
 
 def is_packed(head: bytes) -> bool:
@@ -182,71 +223,42 @@ def is_packed(head: bytes) -> bool:
     return head.startswith(tuple(_PACKED))
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    read_some = getattr(stream, "read1", stream.read)  # what a pipe has, not what fills a block
-    while block := read_some(_BLOCK):
-        yield block
+class _Unpacking(io.RawIOBase):
+    """The text of a stream packed with zstandard, frame after frame.
+
+    The package's own reader ends without a word where the file breaks off.
+    """
+
+    def __init__(self, packed: BinaryIO, decompressor: Any) -> None:
+        self._packed = packed
+        self._decompressor = decompressor
+        self._frame: Any = None
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            given = self._frame.unused_data if self._frame is not None and self._frame.eof else b""
+            given = given or self._packed.read(_FED)
+            if not given:
+                if self._frame is not None and not self._frame.eof:
+                    raise EOFError
+                return 0
+            if self._frame is None or self._frame.eof:
+                self._frame = self._decompressor.decompressobj()
+            self._ready = self._frame.decompress(given)
+        taken = self._ready[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._ready = self._ready[len(taken) :]
+        return len(taken)
 
 
-def _batches(stream: BinaryIO, reading: Reading) -> Iterator[list[str]]:
-    lines = _Lines(reading)
-    for block in _blocks(stream):
-        if batch := lines.add(block):
-            yield batch
-    if batch := lines.rest():
-        yield batch
-
-
-class _Lines:
-    """Blocks of bytes become lines; the last one waits for its end."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._pending: list[bytes] = []
-        self._size = 0
-        self._dropping = False
-
-    def add(self, block: bytes) -> list[str]:
-        """Return the lines that end in the block."""
-        self._reading.bytes += len(block)
-        end = block.rfind(b"\n")
-        if end < 0:
-            self._keep(block)
-            return []
-        whole = block[:end]
-        if self._dropping:
-            whole = whole.partition(b"\n")[2]
-            self._dropping = False
-        elif self._pending:
-            whole = b"".join((*self._pending, whole))
-        self._pending.clear()
-        self._size = 0
-        if rest := block[end + 1 :]:
-            self._keep(rest)
-        return whole.decode("utf-8", "replace").split("\n")
-
-    def rest(self) -> list[str]:
-        """Return the last line, which has no end."""
-        last = b"".join(self._pending)
-        self._pending.clear()
-        self._size = 0
-        return [last.decode("utf-8", "replace")] if last else []
-
-    def _keep(self, piece: bytes) -> None:
-        if self._dropping:
-            return
-        self._size += len(piece)
-        self._pending.append(piece)
-        if self._size > LONGEST:  # no server writes such a line
-            self._reading.unread.add(self._pending[0][:80].decode("utf-8", "replace"))
-            self._pending.clear()
-            self._dropping = True
-
-
-def _explained(batches: Iterator[list[str]], name: str) -> Iterator[list[str]]:
+def _explained(texts: Iterator[str], name: str) -> Iterator[str]:
     """Turn what reading or unpacking cannot do into one line; what was read before it counts."""
     try:
-        yield from batches
+        yield from texts
     except EOFError:
         raise BadFile(name, "breaks off: the packed file is not whole") from None
     except (OSError, zlib.error, lzma.LZMAError) as error:
@@ -273,15 +285,15 @@ def follow(
     :raises BadFile: as :func:`read`.
     """
     reading = Reading() if reading is None else reading
-    batches = _explained(_growing(path, reading, stopped, poll_seconds), str(path))
-    yield from entries(batches, prefix, reading, str(path))
+    texts = _explained(_growing(path, reading, stopped, poll_seconds), str(path))
+    yield from entries(texts, prefix, reading, str(path))
 
 
-def _growing(path: Path, reading: Reading, stopped: Callable[[], bool], seconds: float) -> Iterator[list[str]]:
+def _growing(path: Path, reading: Reading, stopped: Callable[[], bool], seconds: float) -> Iterator[str]:
     stream = _opened(path)
-    lines = _Lines(reading)
+    lines = Lines(reading.unread)
     position = 0
-    idle = False
+    polls = 0  # since something was read
     end: int | None = None  # where to stop: what was there when it was asked for is still read
     try:
         while True:
@@ -289,23 +301,24 @@ def _growing(path: Path, reading: Reading, stopped: Callable[[], bool], seconds:
                 end = os.fstat(stream.fileno()).st_size
             if end is not None and position >= end:
                 break
-            if block := stream.read(_BLOCK):
+            if block := stream.read(blocks.SIZE):
                 position += len(block)
-                idle = False
-                if batch := lines.add(block):
-                    yield batch
+                polls = 0
+                reading.count(len(block), position)
+                if text := lines.add(block):
+                    yield text
                 continue
             if (changed := _changed(path, stream, position)) is None:
-                if not idle:
-                    yield []
-                    idle = True
+                polls += 1
+                if polls == 2:  # the first may come between two lines of an entry
+                    yield ""
                 time.sleep(seconds)
                 continue
             # written between the last read and the rename
-            if changed and (rest := stream.read()) and (batch := lines.add(rest)):
-                yield batch
-            if batch := lines.rest():
-                yield batch
+            if changed and (rest := stream.read()) and (text := lines.add(rest)):
+                yield text
+            if text := lines.rest():
+                yield text
             if changed:
                 with suppress(FileNotFoundError):
                     replacement = path.open("rb")
@@ -314,8 +327,8 @@ def _growing(path: Path, reading: Reading, stopped: Callable[[], bool], seconds:
             else:
                 stream.seek(0)
             position = 0
-        if batch := lines.rest():
-            yield batch
+        if text := lines.rest():
+            yield text
     finally:
         stream.close()
 
@@ -363,15 +376,15 @@ def _next_head(stream: BinaryIO, at: int, reading: Reading) -> int | None:
     stream.readline()
     while True:
         position = stream.tell()
-        line = stream.readline(_BLOCK)
+        line = stream.readline(blocks.SIZE)
         if not line:
             return None
-        text = line.rstrip(b"\n").decode("utf-8", "replace")
+        text = line.rstrip(b"\r\n").decode("utf-8", "replace")
         match reading.format:
             case Format.CSVLOG:
                 if csvlog.HEAD.match(text):
                     return position
-            case Format.JSONLOG:
+            case Format.JSONLOG | Format.APPLICATION:
                 return position
             case _:
                 assert reading.prefix is not None
@@ -387,11 +400,10 @@ def probe(path: Path, prefix: Prefix | None) -> Reading | None:
     """
     reading = Reading()
     with _opened(path) as stream:
-        block = stream.read(_BLOCK)
+        block = stream.read(blocks.SIZE)
     if is_packed(block):
         return None
     detect(block.decode("utf-8", "replace").split("\n")[:_SAMPLE_LINES], prefix, reading, str(path))
-    reading.unread = Unread()
     return reading if reading.format is not None else None
 
 
@@ -402,15 +414,6 @@ def read_part(part: Part, reading: Reading) -> Iterator[Entry]:
     """
     with _opened(part.path) as stream:
         stream.seek(part.start)
-        batches = _explained(_bounded(stream, part.end - part.start, reading), str(part.path))
-        yield from entries(batches, None, reading, str(part.path))
-
-
-def _bounded(stream: BinaryIO, length: int, reading: Reading) -> Iterator[list[str]]:
-    lines = _Lines(reading)
-    while length > 0 and (block := stream.read(min(length, _BLOCK))):
-        length -= len(block)
-        if batch := lines.add(block):
-            yield batch
-    if batch := lines.rest():
-        yield batch
+        length = part.end - part.start
+        texts = blocks.blocks(stream, reading.unread, lambda size: reading.count(size, 0), length)
+        yield from entries(_explained(texts, str(part.path)), None, reading, str(part.path))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from dbtune.plan.formats import UnreadablePlan, documents
 from dbtune.server.connection import APPLICATION_NAME, MARKER
@@ -22,10 +22,15 @@ from dbtune.workload.capture.log.entry import Entry, moment
 from dbtune.workload.fingerprint import is_preparable
 
 _SESSIONS = 4096
+_TEXTS_KEPT = 5000
 _LONGEST_CACHED = 10_000
 _PLANS_KEPT = 3
-_DURATION = re.compile(r"duration: ([0-9]+(?:\.[0-9]+)?) ms(?:  |\Z)")
-_EXECUTE = re.compile(r"execute (?!fetch from )[^:]*(?::[^ ][^:]*)*: ")
+_NUMBER = r"duration: ([0-9]+(?:\.[0-9]+)?) ms"
+_EXECUTE = r"execute (?!fetch from )[^:]*(?::[^ ][^:]*)*: "
+# A duration is followed by a statement, by auto_explain's plan, or by nothing where log_statement told the statement;
+# those of parse and bind are left out, for an execute follows.
+_TIMED = re.compile(rf"{_NUMBER}(?:  (?:statement: |{_EXECUTE})|  (?P<plan>plan:)|(?P<alone>\Z))")
+_UNTIMED = re.compile(rf"statement: |{_EXECUTE}")
 _TEXT_IN_JSON = re.compile(r'\s*\{\s*"Query Text": ("(?:[^"\\]|\\.)*+")')
 _CURSOR = re.compile(
     r'\s*DECLARE\s+(?:"(?:[^"]|"")*"|\w+)\s+(?:(?:BINARY|ASENSITIVE|INSENSITIVE|NO\s+SCROLL|SCROLL)\s+)*CURSOR'
@@ -40,15 +45,25 @@ _PREPARED = re.compile(
 _NESTED = re.compile(r"(?:PL/\w+|SQL) function |SQL statement ")
 
 
-class _Call:
+class Call(NamedTuple):
+    """One call of a query; ``values`` and ``types`` as :class:`Execution` has them, ``entry`` is what told it."""
+
+    statement: str
+    values: tuple[str | None, ...] | None
+    types: tuple[str, ...]
+    duration_ms: float
+    entry: Entry
+    plan: dict[str, Any] | None
+
+
+class _Told:
     """A call as far as it is known: until the session's next one, a part of it may still come."""
 
-    __slots__ = ("detail", "duration", "entry", "plan", "text")
+    __slots__ = ("duration", "entry", "plan", "text")
 
     def __init__(self, entry: Entry, text: str, duration: float | None, plan: str = "") -> None:
         self.entry = entry
         self.text = text
-        self.detail = entry.detail
         self.duration = duration
         self.plan = plan
 
@@ -59,67 +74,77 @@ def executions(entries: Iterable[Entry]) -> Iterator[Execution]:
     Constants of a text become parameters. What PREPARE does not take is left out, so are dbtune's own statements,
     those within functions, and those that failed: a log does not tell how long they took.
     """
-    calls = _Calls()
-    ready = calls.ready
+    return map(execution, calls(entries))
+
+
+def execution(call: Call) -> Execution:
+    """Return the call as every source of queries tells it."""
+    statement, values, types, duration, entry, plan = call
+    ended = moment(entry.time)
+    return Execution(
+        statement=statement,
+        values=values,
+        types=types,
+        duration_ms=duration,
+        rows=None,
+        time=ended and ended - timedelta(milliseconds=duration),
+        process=entry.process,
+        application=entry.application or None,
+        plan=plan,
+    )
+
+
+def calls(entries: Iterable[Entry]) -> Iterator[Call]:
+    """Yield the calls of queries that the entries tell of, each session's in their order."""
+    told = _Calls()
+    ready = told.ready
     for entry in entries:
-        calls.add(entry)
+        message = entry[1]
+        if message[:10] == "duration: ":
+            if found := _TIMED.match(message):
+                told.timed(entry, message, found)
+        elif found := _UNTIMED.match(message):
+            told.begun(entry, message[found.end() :], None)
         if ready:
             yield from ready
             ready.clear()
-    calls.end()
+    told.end()
     yield from ready
 
 
 class _Calls:
     """The last call of each session, and plans that came before the call that they belong to.
 
-    ``ready`` are the executions of which nothing more can come.
+    ``ready`` are the calls of which nothing more can come.
     """
 
     def __init__(self) -> None:
-        self.ready: list[Execution] = []
-        self._last: dict[object, _Call] = {}
-        self._plans: dict[object, _Call] = {}
+        self.ready: list[Call] = []
+        self._last: dict[object, _Told] = {}
+        self._plans: dict[object, _Told] = {}
         self._kept = _Plans()
+        self._known: dict[str, _Known] = {}
 
-    def add(self, entry: Entry) -> None:
-        """Take one more entry."""
-        message = entry.message
-        if message.startswith("duration: "):
-            found = _DURATION.match(message)
-            if found is None:
-                return
-            at = found.end()
-            if message.startswith(("parse ", "bind "), at):
-                return
-            duration = float(found[1])
-            if message.startswith("statement: ", at):
-                self._begin(entry, message[at + 11 :], duration)
-            elif message.startswith("execute ", at):
-                if head := _EXECUTE.match(message, at):
-                    self._begin(entry, message[head.end() :], duration)
-            elif message.startswith("plan:", at):
-                self._explained(_Call(entry, "", duration, message[at + 5 :]))
-            elif at == len(message):  # log_duration: the statement came before, by log_statement
+    def timed(self, entry: Entry, message: str, found: re.Match[str]) -> None:
+        """Take an entry that tells a duration."""
+        duration = float(found[1])
+        match found.lastgroup:
+            case "plan":
+                self._explained(_Told(entry, "", duration, message[found.end() :]))
+            case "alone":  # log_duration: the statement came before, by log_statement
                 last = self._last.get(entry.source)
                 if last is not None and last.duration is None:
                     last.duration = duration
-        elif message.startswith("statement: "):
-            self._begin(entry, message[11:], None)
-        elif message.startswith("execute ") and (head := _EXECUTE.match(message)):
-            self._begin(entry, message[head.end() :], None)
+            case _:
+                self.begun(entry, message[found.end() :], duration)
 
-    def end(self) -> None:
-        """Make what is left ready, because no more entries come."""
-        for call in (*self._last.values(), *self._plans.values()):
-            self._done(call)
-
-    def _begin(self, entry: Entry, text: str, duration: float | None) -> None:
-        source = entry.source
+    def begun(self, entry: Entry, text: str, duration: float | None) -> None:
+        """Take an entry that tells a statement; its session's last one is done with that."""
+        source = entry[4] or entry[3]
         before = self._last.pop(source, None)
         if before is not None:
             self._done(before)
-        call = _Call(entry, text, duration)
+        call = _Told(entry, text, duration)
         if self._plans and (plan := self._plans.pop(source, None)) is not None:
             if _is_of(plan.plan, text):
                 call.plan = plan.plan
@@ -129,7 +154,12 @@ class _Calls:
         if len(self._last) > _SESSIONS:
             self._done(self._last.pop(next(iter(self._last))))
 
-    def _explained(self, plan: _Call) -> None:
+    def end(self) -> None:
+        """Make what is left ready, because no more entries come."""
+        for call in (*self._last.values(), *self._plans.values()):
+            self._done(call)
+
+    def _explained(self, plan: _Told) -> None:
         """Give a plan to the session's last call if it is of the same text, else keep it for the next."""
         if _NESTED.search(plan.entry.context):
             return
@@ -146,34 +176,49 @@ class _Calls:
         if len(self._plans) > _SESSIONS:
             self._done(self._plans.pop(next(iter(self._plans))))
 
-    def _done(self, call: _Call) -> None:
-        entry = call.entry
-        if call.duration is None or entry.application == APPLICATION_NAME or MARKER in call.text:
+    def _done(self, call: _Told) -> None:
+        entry, text, duration = call.entry, call.text, call.duration
+        if duration is None or entry.application == APPLICATION_NAME:
             return
-        text, detail, plan = call.text, call.detail, None
+        document = None
+        detail = entry.detail
         if not text:  # a plan without a call
-            plan = _document(call.plan)
-            if plan is None or MARKER in (text := plan.get("Query Text", "")):
+            document = _document(call.plan)
+            if document is None:
                 return
-            detail = f"parameters: {given}" if (given := plan.get("Query Parameters")) else ""
-        statement, values, types = _written(text, detail)
-        if not _is_query(statement):
+            text = document.get("Query Text", "")
+            detail = f"parameters: {given}" if (given := document.get("Query Parameters")) else ""
+        known = self._known.get(text)
+        if known is not None:
+            statement, has_parameters, is_query = known
+            values = (details.parameters(detail) if detail else None) if has_parameters else ()
+            types: tuple[str, ...] = ()
+        else:
+            statement, values, types = _written(text, detail)
+            is_query = MARKER not in text and _is_query(statement)
+            if not types and text[:8].upper() != "EXECUTE ":
+                self._keep(text, _Known(statement, values is None or bool(values), is_query))
+        if not is_query:
             return
-        is_kept = bool(call.plan) and self._kept.wants(statement, call.duration)
-        ended = moment(entry.time)
-        self.ready.append(
-            Execution(
-                statement=statement,
-                values=values,
-                types=types,
-                duration_ms=call.duration,
-                rows=None,
-                time=ended and ended - timedelta(milliseconds=call.duration),
-                process=entry.process,
-                application=entry.application or None,
-                plan=_timed(plan or _document(call.plan), call.duration) if is_kept else None,
-            )
-        )
+        plan = None
+        if call.plan and self._kept.wants(statement, duration):
+            plan = _timed(document or _document(call.plan), duration)
+        self.ready.append(Call(statement, values, types, duration, entry, plan))
+
+    def _keep(self, text: str, known: _Known) -> None:
+        """Remember a text that has no constants in it: it comes again as it is."""
+        if len(text) <= _LONGEST_CACHED:
+            if len(self._known) >= _TEXTS_KEPT:
+                self._known.clear()
+            self._known[text] = known
+
+
+class _Known(NamedTuple):
+    """What a text without constants is: its values come beside it, if it has parameters."""
+
+    statement: str
+    has_parameters: bool
+    is_query: bool
 
 
 class _Plans:

@@ -3,119 +3,105 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
 
-from dbtune.workload.capture.log.entry import LONGEST, Entry, Unread
+from dbtune.workload.capture.log.blocks import Tail
+from dbtune.workload.capture.log.entry import Entry, Unread
 from dbtune.workload.capture.log.prefix import Prefix
 
 PARTS = frozenset({"DETAIL", "HINT", "QUERY", "CONTEXT", "STATEMENT", "LOCATION", "BACKTRACE"})
 """Words of the lines that belong to an entry before them."""
+_FIELDS = {"DETAIL": "detail", "HINT": "hint", "QUERY": "query", "CONTEXT": "context", "STATEMENT": "statement"}
 _WINDOW = 32
 _VERBOSE = re.compile(r"([0-9A-Z]{5}): ")  # log_error_verbosity = verbose
 
 
-class _Open:
-    """An entry that may get more lines: its head, and the text of each part by the word in front of it."""
-
-    __slots__ = ("groups", "key", "parts", "severity", "size")
-
-    def __init__(self, groups: tuple[str, ...], key: str, severity: str, rest: str) -> None:
-        self.groups = groups
-        self.key = key
-        self.severity = severity
-        self.parts = [(severity, [rest])]
-        self.size = len(rest)
-
-    def add(self, line: str) -> None:
-        self.size += len(line)
-        if self.size <= LONGEST:
-            self.parts[-1][1].append(line)
-
-
-def entries(batches: Iterable[list[str]], prefix: Prefix, unread: Unread) -> Iterator[Entry]:
-    """Yield the entries of a log's lines; an empty batch means that nothing more is there for the moment.
+def entries(blocks: Iterable[str], prefix: Prefix, unread: Unread) -> Iterator[Entry]:
+    """Yield the entries of a log's blocks; an empty one means that nothing more is there for the moment.
 
     DETAIL and the like join the last entry of the same session, also where another session's lines came between.
     What stands before the first entry, and lines that have neither the prefix nor a tab, are ``unread``.
     """
-    match = prefix.pattern.match
-    places = prefix.pattern.groupindex
-    at_severity, at_rest = places["severity"] - 1, places["rest"] - 1
-    at_key = places.get("session", places.get("process", 0)) - 1
-    entry = _maker(prefix)
-    window: deque[_Open] = deque()
-    last: _Open | None = None  # the entry of the last line
-    for batch in batches:
-        for line in batch:
-            if line[:1] == "\t":
-                if last is None:
-                    unread.add(line)
-                else:
-                    last.add(line[1:])
+    find = prefix.whole.findall
+    chosen = _chooser(prefix)
+    window: list[Entry] = []
+    for text, is_last in _whole(blocks):
+        for groups in find(text):
+            severity, rest, time, process, session, user, database, application, state, detail, other = chosen(groups)
+            if not severity:
+                unread.add(other)
                 continue
-            found = match(line)
-            if found is None:
-                unread.add(line)
-                last = None
-                continue
-            groups = found.groups("")
-            severity = groups[at_severity]
-            key = groups[at_key] if at_key >= 0 else ""
+            if "\n" in rest:
+                rest = rest.replace("\n\t", "\n")
             if severity in PARTS:
-                last = _owner(window, key)
-                if last is None:
-                    unread.add(line)
+                at = _owner(window, session or (int(process) if process else None))
+                if at is None:
+                    unread.add(f"{severity}:  {rest}")
                 else:
-                    last.parts.append((severity, []))
-                    last.add(groups[at_rest])
+                    window[at] = _with(window[at], severity, rest)
+                    if detail:
+                        window[at] = _with(window[at], "DETAIL", detail.replace("\n\t", "\n"))
                 continue
-            last = _Open(groups, key, severity, groups[at_rest])
-            window.append(last)
-            if len(window) > _WINDOW:
-                yield entry(window.popleft())
-        if not batch:
-            while window:
-                yield entry(window.popleft())
-            last = None
-    while window:
-        yield entry(window.popleft())
+            if rest[5:7] == ": " and (verbose := _VERBOSE.match(rest)):
+                state = verbose[1]
+                rest = rest[7:]
+            window.append(
+                Entry(
+                    severity,
+                    rest,
+                    time,
+                    int(process) if process else None,
+                    session,
+                    user,
+                    database,
+                    application,
+                    state,
+                    detail.replace("\n\t", "\n") if "\n" in detail else detail,
+                )
+            )
+        keep = 0 if is_last else _WINDOW
+        if len(window) > keep:
+            yield from window[: len(window) - keep]
+            del window[: len(window) - keep]
 
 
-def _owner(window: deque[_Open], key: str) -> _Open | None:
-    for candidate in reversed(window):
-        if candidate.key == key:
-            return candidate
+def _whole(blocks: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Yield the same text in pieces that begin with a line of their own, and whether it is the last for the moment."""
+    tail = Tail()
+    for block in blocks:
+        if not block:
+            yield tail.taken(), True
+            continue
+        # the last line waits, because a line with a tab may follow
+        start = block.rfind("\n", 0, -1) + 1
+        while start and block[start] == "\t":
+            start = block.rfind("\n", 0, start - 1) + 1
+        if start or block[0] != "\t":
+            if text := tail.cut(block, start):
+                yield text, False
+        else:
+            tail.add(block)
+    yield tail.taken(), True
+
+
+def _owner(window: list[Entry], source: str | int | None) -> int | None:
+    """Return where the last entry of a session is."""
+    for at in range(len(window) - 1, max(-1, len(window) - 1 - _WINDOW), -1):
+        if window[at].source == source:
+            return at
     return None
 
 
-def _maker(prefix: Prefix) -> Callable[[_Open], Entry]:
-    """Return the function that makes an entry of what was read with ``prefix``."""
-    places = prefix.pattern.groupindex
-    names = ("time", "process", "session", "user", "database", "application", "sqlstate")
-    time, process, session, user, database, application, sqlstate = (places.get(name, 0) - 1 for name in names)
+def _with(entry: Entry, word: str, text: str) -> Entry:
+    fields: dict[str, Any] = {_FIELDS[word]: text} if word in _FIELDS else {}
+    return entry._replace(**fields)
 
-    def made(read: _Open) -> Entry:
-        groups = read.groups
-        (severity, lines), *more = read.parts
-        message = lines[0] if len(lines) == 1 else "\n".join(lines)
-        state = groups[sqlstate] if sqlstate >= 0 else ""
-        if message[5:7] == ": " and (verbose := _VERBOSE.match(message)):
-            state = verbose[1]
-            message = message[7:]
-        number = groups[process] if process >= 0 else ""
-        parts = {word: "\n".join(texts) for word, texts in more} if more else {}
-        return Entry(
-            severity,
-            message,
-            groups[time] if time >= 0 else "",
-            int(number) if number else None,
-            groups[session] if session >= 0 else "",
-            groups[user] if user >= 0 else "",
-            groups[database] if database >= 0 else "",
-            groups[application] if application >= 0 else "",
-            state,
-            *(parts.get(word, "") for word in ("DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY") if parts),
-        )
 
-    return made
+def _chooser(prefix: Prefix) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    """Return what puts the groups of a match in order; for a group that the prefix has not, it takes an empty one."""
+    places = prefix.whole.groupindex
+    names = ("severity", "rest", "time", "process", "session", "user", "database", "application", "sqlstate")
+    first, *others = (places.get(name, places["nothing"]) - 1 for name in (*names, "detail", "other"))
+    return itemgetter(first, *others)
