@@ -1,4 +1,4 @@
-"""``dbtune capture log``: queries, plans and events from a server's log."""
+"""``dbtune capture log``: queries, plans and events from a server's log, evidence of pools from an application's."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from dbtune.workload.query import Query
 
 SOURCE = "log"
-
-_HEADERS = ["event", "count", "longest or largest", "altogether", "first", "last"]
 
 
 def log(
@@ -53,12 +51,14 @@ def log(
     """Write what a server's log tells as query files, and print the events in it that matter for pools and locks.
 
     Reads stderr's format with any prefix, csvlog and jsonlog. The server writes durations and values with
-    log_min_duration_statement (or its sampling), plans with auto_explain.
+    log_min_duration_statement (or its sampling), plans with auto_explain. Of an application's log it prints what is
+    told of its connection pools: time-outs, sizes, connections checked out.
 
     \b
     Example: dbtune capture log /var/log/postgresql/*.log --jobs 2
     """
     from dbtune.render import document
+    from dbtune.render import log as rendered
     from dbtune.workload.capture.collect import collect
     from dbtune.workload.capture.log import gathered as gathering
     from dbtune.workload.capture.log.prefix import prefix as prefix_of
@@ -94,7 +94,7 @@ def log(
             redact=redact,
             quiet=quiet or format is not options.Format.TABLE or output_file is not None,
         )
-    elif not quiet:
+    elif not quiet and told.is_of_server:
         typer.echo(
             "dbtune: no statement with its duration in it, so no file was written or removed; on the server set"
             " log_min_duration_statement = 0, or log_min_duration_sample for a part",
@@ -103,9 +103,11 @@ def log(
     if keep_plans is not None:
         _write_plans(keep_plans, {q.name: plans[key] for q in queries if (key := fingerprint(q.statement)) in plans})
     if format is options.Format.JSON:
-        output.write(document.to_json(_document(told, queries)), output_file)
-    elif told.events and not (quiet and output_file is None):
-        output.write(_table(told, markdown=format is options.Format.MARKDOWN), output_file)
+        output.write(document.to_json(rendered.document(told, queries)), output_file)
+    elif not (quiet and output_file is None) and (
+        text := rendered.text(told, markdown=format is options.Format.MARKDOWN)
+    ):
+        output.write(text, output_file)
 
 
 def _sources(files: Sequence[str], follow: bool) -> list[Path | BinaryIO]:
@@ -169,61 +171,3 @@ def _write_plans(folder: Path, plans: dict[str, dict[str, Any]]) -> None:
             (folder / f"{name}.json").write_text(json.dumps([plan], indent=2, ensure_ascii=False) + "\n", "utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {error.filename}: {error.strerror}; choose another --keep-plans") from None
-
-
-def _document(told: Gathered, queries: Sequence[Query]) -> dict[str, Any]:
-    """Return the result for programs; amounts are milliseconds for locks and bytes for temporary files."""
-    from dbtune.render.document import SCHEMA_VERSION
-
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "command": "capture log",
-        "files": [
-            {
-                "file": name,
-                "format": reading.format and reading.format.value,
-                "prefix": reading.prefix and reading.prefix.text,
-                "bytes": reading.bytes,
-                "unread_lines": reading.unread.lines,
-            }
-            for name, reading in told.readings.items()
-        ],
-        "queries": [
-            {"name": q.name, "calls": q.calls, "mean_ms": q.mean_ms, "statement": q.statement} for q in queries
-        ],
-        "events": [
-            {
-                "kind": kind.value,
-                "count": tally.count,
-                "amount": tally.amount or None,
-                "most": tally.most or None,
-                "first": tally.first and tally.first.isoformat(),
-                "last": tally.last and tally.last.isoformat(),
-            }
-            for kind, tally in sorted(told.events.items())
-        ],
-    }
-
-
-def _table(told: Gathered, *, markdown: bool) -> str:
-    from dbtune.render import table
-    from dbtune.workload.capture.log.events import Kind
-
-    def amount(kind: Kind, number: float) -> str:
-        if not number:
-            return ""
-        return f"{number / 1e6:,.1f} MB" if kind is Kind.TEMPORARY_FILE else f"{number:,.0f} ms"
-
-    rows = [
-        [
-            kind.value,
-            f"{tally.count:,}",
-            amount(kind, tally.most),
-            amount(kind, tally.amount),
-            f"{tally.first:%Y-%m-%d %H:%M:%S}" if tally.first else "",
-            f"{tally.last:%Y-%m-%d %H:%M:%S}" if tally.last else "",
-        ]
-        for kind, tally in sorted(told.events.items())
-    ]
-    draw = table.markdown if markdown else table.grid
-    return draw(_HEADERS, rows, ["left", "right", "right", "right", "left", "left"]) + "\n"

@@ -156,4 +156,9 @@ def _summary(queries: list[Query], told: Told) -> str:
             f"  kept a connection {told.holds:,} times: {told.hold_mean_ms:,.2f} ms on average,"
             f" {told.hold_most_ms:,.0f} ms at most"
         )
+    if told.denials:
+        lines.append(
+            f"  got no connection {told.denials:,} {'time' if told.denials == 1 else 'times'},"
+            f" after {told.denial_most_ms:,.0f} ms at most: {told.denial}"
+        )
     return "\n".join(lines)

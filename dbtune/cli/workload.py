@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbtune.cli import output
-from dbtune.errors import BadFile, ServerError, Unsafe, UsageError
+from dbtune.errors import BadFile, ServerError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from dbtune.plan.baseline import Baseline
     from dbtune.plan.report import Report
     from dbtune.plan.survey import Wanted
@@ -73,12 +71,13 @@ def run(url: str | None, queries: Sequence[Query], wanted: Wanted, baseline: Bas
     """
     from dbtune.plan.survey import survey
     from dbtune.server import connection as server
+    from dbtune.server import production
     from dbtune.server.interrupt import cancelling
 
     target = server.resolve(url, output.note(quiet))
     with server.connect(target) as connection, server.translated(target):
         if wanted.options.write_ok:
-            _check_not_production(connection)
+            production.check_not_marked(connection, "--write-ok")
         with cancelling(), output.progress("explaining", len(queries), quiet) as step:
             report = survey(connection, queries, wanted, server=_origin(target), baseline=baseline, step=step)
     _check_tables(report)
@@ -89,14 +88,6 @@ def _origin(target: Target) -> str:
     if target.source == "--url":
         return str(target)
     return f"{target} ({'embedded server' if target.source == 'embedded' else '$' + target.source})"
-
-
-def _check_not_production(connection: Connection) -> None:
-    """Refuse to run changes on a server that its owner marked: ALTER DATABASE … SET dbtune.production = on."""
-    marked = connection.exec_driver_sql("/* dbtune */ SELECT current_setting('dbtune.production', true)").scalar()
-    connection.rollback()
-    if str(marked or "").lower() in ("on", "true", "yes", "1", "t", "y"):
-        raise Unsafe("this server is marked as production (dbtune.production): --write-ok is refused here")
 
 
 def _check_tables(report: Report) -> None:

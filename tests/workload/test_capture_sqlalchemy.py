@@ -376,7 +376,7 @@ def test_numbered_parameters_stay() -> None:
     dialect = make_url("postgresql+asyncpg://").get_dialect()()
     statement = select(bindparam("a", "x", sa.Text), bindparam("b", 5, sa.Integer)).compile(dialect=dialect).string
     begun = _Begun(dialect, statement, ("x", 5), 1, False, 1.0)
-    (found,) = _executions(_Sent(begun, 1.5, 1, None))
+    (found,) = _executions(_Sent(begun, 1.5, 1, None), None, 1)
     assert found.statement == statement == "SELECT $1::VARCHAR AS anon_1, $2::INTEGER AS anon_2"
     assert (found.values, found.types, found.duration_ms) == (("x", "5"), ("unknown", "unknown"), 500.0)
 

@@ -17,15 +17,18 @@ from sqlalchemy import Connection, Pool, event
 _KEY = "dbtune_checkout"
 _numbers = count(1)
 _lock = Lock()
-_watchers = 0
+_watchers: list[Watcher] = []
 _original: Callable[[Pool], Any] = Pool.connect
 
 
 class Watcher(Protocol):
-    """Who wants to hear when a connection goes back."""
+    """Who wants to hear when a connection goes back, or when a pool has none to give."""
 
     def held(self, checkout: int, seconds: float) -> None:
         """Take note that the connection of that checkout was kept for so long."""
+
+    def denied(self, pool: Pool, seconds: float, error: Exception) -> None:
+        """Take note that after so long the pool gave no connection."""
 
 
 class Checkout:
@@ -50,40 +53,45 @@ def of(connection: Connection) -> Checkout | None:
     return found
 
 
-def watch() -> None:
-    """Time every pool's checkouts from now on, those of engines to come too; :func:`unwatch` as often ends it."""
-    global _watchers, _original
+def watch(watcher: Watcher) -> None:
+    """Time every pool's checkouts from now on, those of engines to come too, until :func:`unwatch`."""
+    global _original
     with _lock:
-        _watchers += 1
-        if _watchers == 1:
+        _watchers.append(watcher)
+        if len(_watchers) == 1:
             _original = Pool.connect
             Pool.connect = _timed_connect  # type: ignore[method-assign, assignment]
             event.listen(Pool, "checkin", _returned)
 
 
-def unwatch() -> None:
+def unwatch(watcher: Watcher) -> None:
     """Undo one :func:`watch`."""
-    global _watchers
     with _lock:
-        _watchers -= 1
-        if _watchers == 0:
+        _watchers.remove(watcher)
+        if not _watchers:
             event.remove(Pool, "checkin", _returned)
             Pool.connect = _original  # type: ignore[method-assign, assignment]
 
 
 @contextmanager
-def watching() -> Iterator[None]:
+def watching(watcher: Watcher) -> Iterator[None]:
     """Watch during the block."""
-    watch()
+    watch(watcher)
     try:
         yield
     finally:
-        unwatch()
+        unwatch(watcher)
 
 
 def _timed_connect(pool: Pool) -> Any:
     clock, started = time(), perf_counter()
-    fairy = _original(pool)
+    try:
+        fairy = _original(pool)
+    except Exception as error:
+        waited = perf_counter() - started
+        for watcher in list(_watchers):
+            watcher.denied(pool, waited, error)
+        raise
     ended = perf_counter()
     record = getattr(fairy, "_connection_record", None)
     opened = getattr(record, "starttime", 0.0)

@@ -8,6 +8,7 @@ is skipped when the file is read. The lines, by what they begin with:
 ``["text", key, n, statement]``                   statement n of that process; the others refer to it
 ``["sent", key, n, time, ms, rows, calls, route, error, sqlstate, checkout, wait_ms, values, types]``
 ``["held", key, checkout, ms]``                   a connection went back to its pool
+``["denied", key, time, ms, route, error]``       the application asked for a connection and got none
 
 Writing costs the application nothing but memory when the file cannot be written: one warning, and the recording ends.
 
@@ -32,7 +33,7 @@ from typing import Any
 
 from dbtune.errors import BadFile
 from dbtune.workload.capture.execution import Execution
-from dbtune.workload.capture.sqlalchemy import Held, Recorder
+from dbtune.workload.capture.sqlalchemy import Denied, Held, Recorder
 
 VERSION = 1
 MAX_BYTES = 256 * 2**20
@@ -76,6 +77,7 @@ class Recording:
         self._process = os.getpid()
         self._key = f"{self._process}-{secrets.token_hex(4)}"
         self._numbers: dict[str, int] = {}
+        self._is_begun = False
         self._lock = threading.Lock()
         self._event = threading.Event()
         self._thread: threading.Thread | None = None
@@ -126,11 +128,15 @@ class Recording:
             if isinstance(told, Held):
                 lines.append(encode(["held", self._key, told.checkout, round(told.ms, 3)]))
                 continue
+            if not self._is_begun:
+                self._is_begun = True
+                lines.append(encode(["dbtune", VERSION, self._key, self._process, self._recorder.sample]))
+            if isinstance(told, Denied):
+                lines.append(encode(["denied", self._key, told.time, round(told.ms, 3), told.route, told.error]))
+                continue
             one, checkout = told
             number = self._numbers.get(one.statement)
             if number is None:
-                if not self._numbers:
-                    lines.append(encode(["dbtune", VERSION, self._key, self._process, self._recorder.sample]))
                 number = self._numbers[one.statement] = len(self._numbers) + 1
                 lines.append(encode(["text", self._key, number, one.statement]))
             lines.append(
@@ -210,7 +216,10 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(slots=True)
 class Told:
-    """What a recording tells beside its statements. Times in milliseconds; ``skipped`` lines could not be read."""
+    """What a recording tells beside its statements. Times in milliseconds; ``skipped`` lines could not be read.
+
+    ``denials`` is how often the application asked for a connection and got none, ``denial`` what the first one said.
+    """
 
     processes: set[str] = field(default_factory=set)
     waits: int = 0
@@ -219,6 +228,9 @@ class Told:
     holds: int = 0
     hold_total_ms: float = 0.0
     hold_most_ms: float = 0.0
+    denials: int = 0
+    denial_most_ms: float = 0.0
+    denial: str = ""
     skipped: int = 0
 
     @property
@@ -251,6 +263,11 @@ def read(path: Path, told: Told | None = None) -> Iterator[Execution]:
             told.processes.add(key)
         elif kind == "text":
             texts[key, rest[0]] = rest[1]
+        elif kind == "denied":
+            _, ms, _, error = rest
+            told.denials += 1
+            told.denial_most_ms = max(told.denial_most_ms, ms)
+            told.denial = told.denial or error
         elif kind == "sent":
             number, began, ms, rows, calls, route, error, sqlstate, checkout, wait, values, types = rest
             if (statement := texts.get((key, number))) is None:
@@ -277,7 +294,7 @@ def read(path: Path, told: Told | None = None) -> Iterator[Execution]:
             )
 
 
-_LENGTHS = {"dbtune": 4, "text": 4, "sent": 14, "held": 4}
+_LENGTHS = {"dbtune": 4, "text": 4, "sent": 14, "held": 4, "denied": 6}
 
 
 def _items(path: Path, wanted: str | None, told: Told) -> Iterator[Any]:

@@ -29,7 +29,7 @@ from random import Random
 from time import perf_counter, time
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Pool, event
 from sqlalchemy.engine import Dialect, ExceptionContext
 
 from dbtune.server.connection import MARKER
@@ -41,6 +41,7 @@ from dbtune.workload.fingerprint import is_preparable
 SOURCE = "sqlalchemy"
 
 _KEPT_ROWS = 100
+_LONGEST_ERROR = 200
 _PLACEHOLDER = re.compile(r"%(?:%|\((?P<name>[^)]*)\)[sbt]|[sbt])")
 
 
@@ -75,6 +76,15 @@ class Held(NamedTuple):
     ms: float
 
 
+class Denied(NamedTuple):
+    """The application asked for a connection and got none: a time-out of the pool, or the server's refusal."""
+
+    time: float
+    ms: float
+    route: str | None
+    error: str
+
+
 class Recorder:
     """What engines sent while somebody was listening, in the order in which it was done.
 
@@ -91,7 +101,9 @@ class Recorder:
         self._random = Random()  # the application's own stays as it is
         self._lock = threading.Lock()
         self._begun: weakref.WeakKeyDictionary[object, _Begun] = weakref.WeakKeyDictionary()
-        self._sent: deque[_Sent | Held] = deque()
+        self._sent: deque[_Sent | Held | Denied] = deque()
+        self._targets: list[Engine | type[Engine]] = []
+        self._waits: dict[int, float] = {}  # by checkout, where what was sent first was no query
         self._executions: list[Execution] = []
         self._first_of: dict[int, int] = {}
 
@@ -109,21 +121,32 @@ class Recorder:
                     if first is not None:
                         self._executions[first] = replace(self._executions[first], hold_ms=told.ms)
                     continue
+                if isinstance(told, Denied):
+                    continue
                 execution, number = told
                 if number is not None and execution.pool_wait_ms is not None:
                     self._first_of[number] = len(self._executions)
                 self._executions.append(execution)
             return list(self._executions)
 
-    def drain(self) -> Iterator[tuple[Execution, int | None] | Held]:
-        """Yield what was sent since the last time, each with the number of its checkout, and what was given back."""
+    def drain(self) -> Iterator[tuple[Execution, int | None] | Held | Denied]:
+        """Yield what was sent since the last time, each with the number of its checkout, and what became of others."""
         while self._sent:
             sent = self._sent.popleft()
-            if isinstance(sent, Held):
+            if isinstance(sent, Held | Denied):
+                if isinstance(sent, Held):
+                    self._waits.pop(sent.checkout, None)
                 yield sent
-            else:
-                for execution in _executions(sent, self._calls_for_one):
-                    yield execution, sent.begun.checkout
+                continue
+            number, waited = sent.begun.checkout, sent.begun.waited
+            if number is not None and not _is_query(sent.begun.statement):
+                if waited is not None:
+                    self._waits[number] = waited
+                continue
+            if number is not None and waited is None:
+                waited = self._waits.pop(number, None)
+            for execution in _executions(sent, waited, self._calls_for_one):
+                yield execution, number
 
     def rearm(self) -> None:
         """Let :attr:`on_pending` be called again; to be said before what is pending is drained."""
@@ -140,6 +163,17 @@ class Recorder:
         """Take note that a connection went back to its pool."""
         self._sent.append(Held(checkout, seconds * 1000))
 
+    def denied(self, pool: Pool, seconds: float, error: Exception) -> None:
+        """Take note that a pool of an engine that is listened to gave no connection."""
+        if not any(isinstance(each, type) or each.pool is pool for each in self._targets):
+            return
+        if self.limit is not None and len(self._sent) >= self.limit:
+            return
+        first, *_ = f"{error} ".splitlines()
+        said = f"{type(error).__name__}: {first.strip()}"[:_LONGEST_ERROR]
+        self._sent.append(Denied(time() - seconds, seconds * 1000, origin.origin(""), said))
+        self._pending()
+
     @property
     def _calls_for_one(self) -> int:
         return max(1, round(1 / self.sample)) if self.sample > 0 else 1
@@ -153,7 +187,8 @@ class Recorder:
             "after_cursor_execute": self._after,
             "handle_error": self._failed,
         }
-        with checkout.watching():
+        self._targets.append(target)
+        with checkout.watching(self):
             for event_name, listener in listeners.items():
                 event.listen(target, event_name, listener)
             try:
@@ -161,6 +196,7 @@ class Recorder:
             finally:
                 for event_name, listener in listeners.items():
                     event.remove(target, event_name, listener)
+                self._targets.remove(target)
 
     def _before(
         self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
@@ -203,6 +239,9 @@ class Recorder:
         if begun is None or (self.limit is not None and len(self._sent) >= self.limit):
             return
         self._sent.append(_Sent(begun, ended, rowcount, error))
+        self._pending()
+
+    def _pending(self) -> None:
         if self._is_armed and self.on_pending is not None:
             self._is_armed = False
             self.on_pending()
@@ -220,8 +259,11 @@ def _copied(parameters: Any) -> Any:
     return dict(parameters) if isinstance(parameters, Mapping) else parameters
 
 
-def _executions(sent: _Sent, calls_for_one: int = 1) -> Iterator[Execution]:
-    """Yield what was sent: one execution for each row of parameters, the last kept one for all that were not kept."""
+def _executions(sent: _Sent, waited: float | None, calls_for_one: int) -> Iterator[Execution]:
+    """Yield what was sent: one execution for each row of parameters, the last kept one for all that were not kept.
+
+    The first of them tells how many seconds were ``waited`` for the connection.
+    """
     begun = sent.begun
     if not _is_query(begun.statement):
         return
@@ -230,7 +272,6 @@ def _executions(sent: _Sent, calls_for_one: int = 1) -> Iterator[Execution]:
     for number, parameters in enumerate(rows, start=1):
         statement, given = _numbered(begun, parameters)
         calls = begun.calls - len(rows) + 1 if number == len(rows) else 1
-        is_first = number == 1 and begun.waited is not None
         yield Execution(
             statement=statement,
             values=tuple(map(text_format, given)),
@@ -243,7 +284,7 @@ def _executions(sent: _Sent, calls_for_one: int = 1) -> Iterator[Execution]:
             calls=calls * calls_for_one,
             time=None if begun.time is None else datetime.fromtimestamp(begun.time, UTC),
             process=os.getpid(),
-            pool_wait_ms=begun.waited * 1000 if is_first and begun.waited is not None else None,
+            pool_wait_ms=waited * 1000 if number == 1 and waited is not None else None,
         )
 
 

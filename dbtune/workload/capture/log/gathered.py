@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from dbtune.errors import BadFile, GaveUp
 from dbtune.workload.capture.execution import Execution
 from dbtune.workload.capture.log import reader
+from dbtune.workload.capture.log.application import Evidence
 from dbtune.workload.capture.log.entry import Entry
 from dbtune.workload.capture.log.events import Event, Kind, event
 from dbtune.workload.capture.log.prefix import Prefix
@@ -63,6 +64,19 @@ class Gathered:
     readings: dict[str, Reading] = field(default_factory=dict)
     events: dict[Kind, Tally] = field(default_factory=dict)
 
+    @property
+    def evidence(self) -> Evidence:
+        """What all files together tell of an application's pools."""
+        total = Evidence()
+        for reading in self.readings.values():
+            total.join(reading.evidence)
+        return total
+
+    @property
+    def is_of_server(self) -> bool:
+        """Whether any file is a server's log, which could hold statements."""
+        return any(reading.format not in (None, Format.APPLICATION) for reading in self.readings.values())
+
     def watched(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Yield the entries, counting the events among them."""
         for entry in entries:
@@ -77,6 +91,7 @@ class Gathered:
             total.bytes += reading.bytes
             total.unread.first = total.unread.first or reading.unread.first
             total.unread.lines += reading.unread.lines
+            total.evidence.join(reading.evidence)
         for kind, tally in other.events.items():
             self.events.setdefault(kind, Tally()).join(tally)
 

@@ -100,9 +100,9 @@ class Prefix:
     text: str
 
     @property
-    def has_escapes(self) -> bool:
-        """Whether it tells anything: one that does not also fits lines that no server wrote."""
-        return any(piece["escape"] for piece in _PIECE.finditer(self.text))
+    def is_common(self) -> bool:
+        """Whether it is one that servers have: one made from lines may also fit what no server wrote."""
+        return self.text in COMMON
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -187,7 +187,7 @@ def fitting(lines: Sequence[str]) -> Prefix | None:
     heads = [line for line in lines if not line.startswith("\t") and _HEAD.search(line) and not _OF_CLIENT.search(line)]
     candidates = [Prefix(text) for text in dict.fromkeys((*COMMON, *_derived(heads)))]
     # among equals the one that tells most with the fewest words; a common one before a derived one
-    best = max(candidates, key=lambda each: (*each.told(heads), each.text in COMMON, -len(each.text)))
+    best = max(candidates, key=lambda each: (*each.told(heads), each.is_common, -len(each.text)))
     count = best.matches(heads)
     return best if count and count * 2 >= len(heads) else None
 

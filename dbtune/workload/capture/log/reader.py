@@ -164,7 +164,7 @@ def _prefix(said: Sequence[str], given: Prefix | None, name: str) -> Prefix | No
     if given is not None and (given.matches(begun) * 2 >= len(begun) or len(begun) < 2):
         return given
     fits = fitting(said)
-    if fits is not None and not fits.has_escapes and application.signs(said) > fits.matches(said):
+    if fits is not None and not fits.is_common and application.signs(said) > fits.matches(said):
         fits = None
     if given is None or (fits is None and not given.matches(begun)):
         return fits
