@@ -127,7 +127,7 @@ class Advice:
 
     ``budget`` and ``heap`` are bytes. ``gap`` is proven: no set of the combinations that were explored costs less than
     ``(1 - gap) · objective``. ``predicted`` is the cost that the selection expects, ``after`` what the planner says of
-    the chosen set. ``calls`` counts questions to the planner.
+    the chosen set. ``calls`` counts questions to the planner. ``interrupted``: Ctrl-C ended the search.
     """
 
     method: str
@@ -140,6 +140,7 @@ class Advice:
     gap: float
     complete: bool
     calls: int
+    interrupted: bool = False
     writes_before: float = 0.0
     writes_after: float = 0.0
     recommendations: tuple[Recommendation, ...] = ()

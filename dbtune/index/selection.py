@@ -29,6 +29,13 @@ from dbtune.index.whatif.protocol import Question, WhatIf
 _NO_LIMITS = Limits()
 _EFFORT = Effort()
 
+Least = Callable[[int, frozenset[int]], float]
+"""By an index and all that are chosen: which part of what the workload costs now the index must save."""
+
+
+def _nothing(index: int, chosen: frozenset[int]) -> float:
+    return 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
@@ -96,7 +103,8 @@ class Selected:
     """What :func:`select` found: a selection for each budget, in their order, and what it knows of each question.
 
     ``calls`` counts questions to the planner. ``unplanned`` are the questions that it refused, with the reason.
-    ``frontier`` is the curve of cost over size where one was asked for.
+    ``frontier`` is the curve of cost over size where one was asked for. ``nearby`` are the indexes to create within
+    budgets for which the planner was asked nothing more.
     """
 
     selections: tuple[Selection, ...]
@@ -104,6 +112,7 @@ class Selected:
     calls: int
     unplanned: Mapping[str, str]
     frontier: tuple[Step, ...] = ()
+    nearby: tuple[frozenset[int], ...] = ()
     interrupted: bool = False
 
 
@@ -118,6 +127,8 @@ def select(
     droppable: Collection[int] = (),
     effort: Effort = _EFFORT,
     frontier: int = 0,
+    nearby: Sequence[int] = (),
+    least: Least = _nothing,
     executor: Executor | None = None,
     make_whatif: MakeWhatIf | None = None,
     progress: Callable[[str], None] = lambda text: None,
@@ -126,8 +137,10 @@ def select(
 
     ``relevant`` has by question the ids of candidates that could help it; existing indexes stay unless they are
     ``droppable``. ``maintenance`` is by id what an index costs the workload's writes. ``frontier`` is how many points
-    the curve of cost over size has at most, beside the budgets. With ``executor`` and ``make_whatif`` the planner is
-    asked by workers.
+    the curve of cost over size has at most, beside the budgets. ``nearby`` are budgets for which the planner is asked
+    nothing more: what would be chosen if sizes, and so budgets, were a little others. ``least`` says which part of the
+    workload's cost an index must save to be worth having beside the others that are chosen. With ``executor`` and
+    ``make_whatif`` the planner is asked by workers.
 
     KeyboardInterrupt ends the search, not the answer: that comes back as far as it is.
     """
@@ -137,6 +150,7 @@ def select(
     sizes: list[int] = []
     selections: dict[int | None, Selection] = {}
     interrupted = False
+    solved: list[frozenset[int]] = []
     try:
         progress("planning the workload without and with all indexes")
         search.survey()
@@ -150,18 +164,20 @@ def select(
             sizes = [size for size in frontiers.budgets(search, frontier) if size not in order]
             search.generate(sizes)
         for budget in [*order, *sizes]:
-            selections[budget] = conclude(search, budget)
+            selections[budget] = conclude(search, budget, least)
+        solved = [_created(search, budget, selections[order[0]].noise) for budget in nearby]
     except KeyboardInterrupt:
         interrupted = True
         for budget in order:
             if budget not in selections:
-                selections[budget] = conclude(search, budget, interrupted=True)
+                selections[budget] = conclude(search, budget, least, interrupted=True)
     return Selected(
         selections=tuple(selections[budget] for budget in budgets),
         graphs=dict(search.graphs),
         calls=search.calls,
         unplanned={name: graph.reason for name, graph in search.graphs.items() if graph.reason is not None},
         frontier=_curve(list(selections.values())) if frontier else (),
+        nearby=tuple(solved),
         interrupted=interrupted,
     )
 
@@ -173,7 +189,13 @@ def _curve(selections: Sequence[Selection]) -> tuple[Step, ...]:
     return frontiers.curve([*nothing, *steps])
 
 
-def conclude(search: Search, budget: int | None, *, interrupted: bool = False) -> Selection:
+def _created(search: Search, budget: int, noise: frozenset[int]) -> frozenset[int]:
+    """Return what would be created within a budget, as far as combinations are known."""
+    chosen = search.programme(budget, noise).solve(search.effort.seconds).chosen
+    return frozenset(each for each in members(chosen) if not search.items[each].exists)
+
+
+def conclude(search: Search, budget: int | None, least: Least = _nothing, *, interrupted: bool = False) -> Selection:
     """Choose from what is known, leaving out what earns next to nothing, and plan the workload with what is chosen."""
     noise: frozenset[int] = frozenset()
     floor = search.floors.get(budget, 0.0)
@@ -182,7 +204,7 @@ def conclude(search: Search, budget: int | None, *, interrupted: bool = False) -
         solution = programme.solve(search.effort.seconds)
         if solution.status is Status.INFEASIBLE:
             return Selection(budget=budget, status=solution.status, floor=floor)
-        if (worthless := _worthless(search, programme, solution.chosen)) is not None:
+        if (worthless := _worthless(search, programme, solution.chosen, least)) is not None:
             noise |= {worthless}
             continue
         if interrupted or not search.may_ask:
@@ -195,9 +217,12 @@ def conclude(search: Search, budget: int | None, *, interrupted: bool = False) -
     return _selection(search, budget, programme, solution, floor, noise, byte_price, interrupted=interrupted)
 
 
-def _worthless(search: Search, programme: Programme, chosen: int) -> int | None:
-    """Return the created index that earns least, if that is below the noise for every question."""
-    least: tuple[float, str, int] | None = None
+def _worthless(search: Search, programme: Programme, chosen: int, least: Least) -> int | None:
+    """Return the created index that is least worth having: it is noise for every question, or saves too little."""
+    now = sum(part.weight * part.now for part in programme.parts)
+    objective = programme.objective(chosen)
+    others = frozenset(members(chosen))
+    worst: tuple[float, str, int] | None = None
     for each in members(chosen):
         item = programme.items[each]
         if item.exists or each in search.limits.protected:
@@ -208,9 +233,12 @@ def _worthless(search: Search, programme: Programme, chosen: int) -> int | None:
             without = programme.answer(part, chosen & ~(1 << each)).cost
             if without > cost:
                 earned = max(earned, (without - cost) / without)
-        if earned < search.effort.noise and (least is None or (earned, item.text, each) < least):
-            least = earned, item.text, each
-    return None if least is None else least[2]
+        worth = earned / search.effort.noise if search.effort.noise > 0 else 1.0
+        if (wanted := least(each, others) * now) > 0:
+            worth = min(worth, (programme.objective(chosen & ~(1 << each)) - objective) / wanted)
+        if worth < 1 and (worst is None or (worth, item.text, each) < worst):
+            worst = worth, item.text, each
+    return None if worst is None else worst[2]
 
 
 def _selection(

@@ -17,7 +17,7 @@ BRIN_PAGES = 10_000
 BRIN_CORRELATION = 0.9
 """A BRIN index is proposed for tables of more pages, on columns whose order is closer to that of the rows."""
 
-HASH_WIDTH = 16
+HASH_WIDTH = 32
 HASH_DISTINCT = 0.2
 """A hash index is proposed for values of at least so many bytes of which at least this part are distinct: its entries
 hold 4 bytes of each, but it keeps no duplicates together as a btree does."""

@@ -125,7 +125,7 @@ def test_a_prefix_alone_wants_no_trigrams() -> None:
 
 def test_hash_is_for_long_values_that_are_only_compared() -> None:
     assert "t USING hash (link)" in targets(found("SELECT * FROM t WHERE link = $1", ONE))
-    assert "t USING hash (key)" in targets(found("SELECT * FROM t WHERE key = $1", ONE))
+    assert "t USING hash (key)" not in targets(found("SELECT * FROM t WHERE key = $1", ONE))
     assert "t USING hash (id)" not in targets(found("SELECT * FROM t WHERE id = $1", ONE))
     assert "t USING hash (colour)" not in targets(found("SELECT * FROM t WHERE colour = $1", ONE))
     both = [query("SELECT * FROM t WHERE link = $1", "a"), query("SELECT * FROM t ORDER BY link LIMIT 1", "b")]

@@ -1,0 +1,50 @@
+"""What an index must earn that says little new: its keys are those of a key of the table, or of another new index.
+
+Such an index has its uses: it covers a query where the other does not, or is smaller. But it is one more to write to
+and to keep in memory, so it has to save as large a part of the workload as it is a part of the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbtune.index.advisor.removals import begins
+from dbtune.index.candidates.schema import Schema
+from dbtune.index.candidates.standing import Standing
+from dbtune.index.definition import Index
+from dbtune.index.whatif.protocol import Known
+from dbtune.snapshot.value import BLOCK, Snapshot
+
+
+class Earning:
+    """Says of each candidate what it must save: nothing more than noise, or the part of the tables that it is."""
+
+    def __init__(self, known: Sequence[Known], snapshot: Snapshot, heap: int) -> None:
+        self._known = known
+        self._heap = max(1, heap)
+        schema = Schema(snapshot)
+        self._schema = schema
+        self._standing = Standing(schema)
+        self._repeats_key = {each.id for each in known if not each.exists and self._repeats(each.index)}
+
+    def __call__(self, index: int, chosen: frozenset[int]) -> float:
+        """Return which part of the workload's cost the index must save where these are chosen."""
+        if index in self._repeats_key or any(
+            begins(self._known[other].index, self._known[index].index) for other in chosen
+        ):
+            return self._known[index].pages * BLOCK / self._heap
+        return 0.0
+
+    def _repeats(self, index: Index) -> bool:
+        """Return whether the index begins as a unique one does, or has all columns of one first."""
+        if index.method != "btree" or index.predicate is not None:
+            return False
+        table = self._schema.snapshot.table(*index.relation)
+        keys = index.columns
+        if table is None or len(keys) != len(index.keys):
+            return False
+        if any(
+            len(each) <= len(keys) and set(keys[: len(each)]) == each for each in self._standing.unique_columns(table)
+        ):
+            return True
+        return self._standing.is_kept_prefix(Index(schema=index.schema, table=index.table, keys=index.keys))
