@@ -65,7 +65,7 @@ class Constraint:
     """A row of pg_constraint with its definition, as pg_get_constraintdef prints it. ``kind`` is contype.
 
     ``columns`` are the constrained ones; of a foreign key ``references`` is (schema, table), and
-    ``referenced_columns`` those there.
+    ``referenced_columns`` those there. An ``inherited`` one comes with the parent's (conparentid, coninhcount).
     """
 
     name: str
@@ -75,6 +75,7 @@ class Constraint:
     references: tuple[str, str] | None = None
     referenced_columns: tuple[str, ...] = ()
     validated: bool = True
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,8 @@ class ExtendedStatistics:
     """A row of pg_statistic_ext; the data are base64 of what the catalog's bytea casts give, None where unread.
 
     ``ndistinct`` and ``dependencies`` in text are as pg_stats_ext prints them (their keys are column numbers).
-    ``expressions`` are the statistics of the expressions in order.
+    ``expressions`` are the statistics of the expressions in order. ``inherited`` has the data with child tables, of a
+    table that has some and is not partitioned (a partitioned table has no other data).
     """
 
     schema: str
@@ -147,6 +149,7 @@ class ExtendedStatistics:
     ndistinct_text: str | None = None
     dependencies_text: str | None = None
     expressions: tuple[Statistics | None, ...] = ()
+    inherited: ExtendedStatistics | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +158,7 @@ class Table:
 
     ``pages`` are those of its file now, ``relpages`` those of the last VACUUM or ANALYZE. ``inherits`` are its parents
     (schema, name); for a partition also ``partition_bound``. ``partition_key`` is of a partitioned table.
+    ``definition`` is the query of a materialised view; of a foreign table ``SERVER …`` with its options.
     """
 
     schema: str
