@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dbtune.index.advice import Advice, Point
-from dbtune.index.advisor import dropping, repetition, telling
+from dbtune.index.advisor import dropping, earning, repetition, telling
 from dbtune.index.advisor.case import Case, Found, look
 from dbtune.index.advisor.earning import Earning
 from dbtune.index.advisor.measuring import Measurement
@@ -62,8 +62,10 @@ def advise(
     for names, option in ((wanted.protect, "--protect"), (wanted.forbid, "--forbid")):
         check_names(names, option, snapshot, case.known)
     maintenance = _maintenance(case, found)
+    rent = earning.rent(case, found)
     droppable = dropping.droppable(case)
-    selected = _select(case, found, maintenance, droppable, workers)
+    costs = {each: maintenance.get(each, 0.0) + rent.get(each, 0.0) for each in {**maintenance, **rent}}
+    selected = _select(case, found, costs, droppable, workers)
     selection = selected.selections[0]
     plans: Mapping[str, Plan] = {}
     measured = _NOTHING
@@ -73,6 +75,7 @@ def advise(
         gone = dropping.dropped(case, selection, droppable, selected.graphs)
         if measure is not None:
             measured = measure(found.planned, [case.known[each].index for each in sorted(selection.create)])
+    there = frozenset(known.id for known in case.known if known.exists)
     outcomes = {each.question.name: outcome(case, each, measured) for each in selection.chosen}
     without_help = unhelped(case, found, selected, selection, repetition.repeated(found.queries, requests))
     return Advice(
@@ -87,8 +90,8 @@ def advise(
         complete=selection.complete and not selected.interrupted,
         interrupted=selected.interrupted,
         calls=selected.calls + case.calls,
-        writes_before=selection.maintenance_before,
-        writes_after=selection.maintenance,
+        writes_before=_sum(maintenance, there),
+        writes_after=_sum(maintenance, (there - selection.drop) | selection.create),
         recommendations=recommendations(
             case,
             found,
@@ -97,6 +100,7 @@ def advise(
             outcomes,
             plans,
             maintenance,
+            rent,
             gone.redundant,
         ),
         removals=gone.ordered,
@@ -134,8 +138,12 @@ def _maintenance(case: Case, found: Found) -> dict[int, float]:
     return costs
 
 
+def _sum(costs: Mapping[int, float], ids: frozenset[int]) -> float:
+    return sum(costs.get(each, 0.0) for each in sorted(ids))
+
+
 def _select(
-    case: Case, found: Found, maintenance: Mapping[int, float], droppable: frozenset[int], workers: Workers
+    case: Case, found: Found, costs: Mapping[int, float], droppable: frozenset[int], workers: Workers
 ) -> Selected:
     known = case.known
     ids = {each.index: each.id for each in known if not each.exists and each.reason is None}
@@ -157,7 +165,7 @@ def _select(
             forbidden=case.forbidden,
             slowdown=case.wanted.slowdown,
         ),
-        maintenance=maintenance,
+        maintenance=costs,
         droppable=droppable,
         effort=case.wanted.effort,
         frontier=case.wanted.frontier,

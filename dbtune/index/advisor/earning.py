@@ -1,19 +1,48 @@
-"""What an index must earn that says little new: its keys are those of a key of the table, or of another new index.
+"""What an index must earn that says little new, and what size costs where nobody set a budget.
 
-Such an index has its uses: it covers a query where the other does not, or is smaller. But it is one more to write to
-and to keep in memory, so it has to save as large a part of the workload as it is a part of the tables.
+An index whose keys are those of a key of the table, or of another new index, has its uses: it covers a query where the
+other does not, or is smaller. But it is one more to write to and to keep in memory, so it has to save as large a part
+of the workload as it is a part of the tables.
+
+Without a budget nothing would speak against an index that holds whole rows. So the part of an index that INCLUDE fills
+is charged for: as large as all tables, it has to save a tenth of the workload.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dbtune.index.advisor.case import Case, Found
 from dbtune.index.advisor.removals import begins
 from dbtune.index.candidates.schema import Schema
 from dbtune.index.candidates.standing import Standing
 from dbtune.index.definition import Index
 from dbtune.index.whatif.protocol import Known
 from dbtune.snapshot.value import BLOCK, Snapshot
+
+_ENTRY = 12  # bytes of an index tuple's header and of its line pointer
+
+RENT = 0.1
+"""The part of the workload's cost that included columns as large as all tables must save, where there is no budget."""
+
+
+def rent(case: Case, found: Found) -> dict[int, float]:
+    """Return what each candidate is charged for the columns that it includes, in the planner's unit."""
+    if case.budget is not None or case.heap == 0:
+        return {}
+    schema = Schema(case.snapshot)
+    workload = sum(q.weight * found.plans[q.name].root.total_cost for q in found.questions if q.name in found.plans)
+    charged = {}
+    for known in case.known:
+        index = known.index
+        table = case.snapshot.table(*index.relation)
+        if known.exists or not index.include or table is None:
+            continue
+        carried = sum(schema.width(table, name) for name in index.include)
+        keys = sum(schema.width(table, name) for name in index.columns)
+        part = carried / (carried + keys + _ENTRY)
+        charged[known.id] = RENT * workload * part * known.pages * BLOCK / case.heap
+    return charged
 
 
 class Earning:

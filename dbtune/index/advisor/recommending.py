@@ -43,12 +43,14 @@ def recommendations(
     outcomes: Mapping[str, Outcome],
     plans: Mapping[str, Plan],
     maintenance: Mapping[int, float],
+    rent: Mapping[int, float],
     redundant: Mapping[Index, tuple[str, ...]],
 ) -> tuple[Recommendation, ...]:
     """Return a recommendation for each created index, those that save most first.
 
     ``smaller`` are those that would be created were all of them a quarter larger, ``plans`` those of questions with the
-    chosen set, ``redundant`` the existing indexes that each makes superfluous.
+    chosen set, ``rent`` what each was charged for its size (it is no cost of the
+    workload's), ``redundant`` the existing indexes that each makes superfluous.
     """
     edges = doubts.Edges(case.snapshot)
     made = []
@@ -70,7 +72,7 @@ def recommendations(
             Recommendation(
                 index=index,
                 bytes=case.known[each].pages * BLOCK,
-                saves=selection.saves.get(each, 0.0),
+                saves=selection.saves.get(each, 0.0) + rent.get(each, 0.0),
                 write_cost=maintenance.get(each, 0.0),
                 helped=tuple(sorted(told, key=lambda o: (-(o.before - o.after) * o.weight, o.name))),
                 confidence=_confidence(general, particular, saved),
