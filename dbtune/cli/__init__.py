@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from dbtune.cli import advise, capture, check, explain, party, scans, server
+from dbtune.cli import advise, capture, check, explain, party, scans, server, snapshot
 from dbtune.cli.reporting import ReportingGroup
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ def root(
 app.command("explain")(explain.explain)
 app.command("check")(check.check)
 app.command("scans")(scans.scans)
+app.command("snapshot")(snapshot.snapshot)
 app.command("advise")(advise.advise)
 app.add_typer(capture.app, name="capture")
 app.add_typer(party.app, name="party")

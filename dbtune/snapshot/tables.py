@@ -111,6 +111,7 @@ def _column(table: Row, row: Row, held: Mapping[statistics.Column, Statistics]) 
         default=row["default"],
         statistics=held.get((*key, False)),
         inherited=held.get((*key, True)),
+        hidden=table["rls_active"] or not row["readable"],
     )
 
 

@@ -43,7 +43,10 @@ class Statistics:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A row of pg_attribute. ``type`` is as format_type prints it; ``length`` is typlen, -1 for varying, ``align``
-    typalign; ``collation`` is quoted, None for the type's own. ``inherited`` are the statistics with child tables."""
+    typalign; ``collation`` is quoted, None for the type's own. ``inherited`` are the statistics with child tables.
+
+    ``hidden`` tells that the role could not see statistics; without it a column that has none was never analysed.
+    """
 
     name: str
     number: int
@@ -58,6 +61,7 @@ class Column:
     default: str | None = None
     statistics: Statistics | None = None
     inherited: Statistics | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
