@@ -1,6 +1,6 @@
 -- What pg_statistic says of each type beside its values (analyze.c): the default btree's operators = and <, else the
--- default hash's =, and the operator = of elements. 0 where there is none. Domains have those of their base types, and
--- enums, arrays, ranges and rows share one operator class each. Types of columns only. PostgreSQL 13+.
+-- default hash's =, and the operator = of elements; range is a multirange's. 0 where there is none. Domains have those of
+-- their base types, and enums, arrays, ranges and rows share one operator class each. Types of columns. PostgreSQL 13+.
 WITH RECURSIVE wanted AS (
     SELECT DISTINCT a.atttypid AS type
       FROM pg_catalog.pg_attribute a
@@ -48,7 +48,9 @@ WITH RECURSIVE wanted AS (
 )
 SELECT p.type::int8 AS type, p.base::int8 AS base, p.elem::int8 AS element,
        coalesce(o.tree_equal, o.hash_equal, 0) AS equal, coalesce(o.less, 0) AS less,
-       coalesce(e.tree_equal, e.hash_equal, 0) AS element_equal
+       coalesce(e.tree_equal, e.hash_equal, 0) AS element_equal,
+       coalesce((SELECT r.rngtypid::int8 FROM pg_catalog.pg_range r
+                  WHERE (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::int8 = p.base::int8), 0) AS range
   FROM plain p
   LEFT JOIN operators o ON o.type = p.base
   LEFT JOIN operators e ON e.type = p.elem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
@@ -32,11 +33,19 @@ SESSION = (
 
 def obstacle(query: Query) -> str | None:
     """Return why a query cannot be asked about, None if it can: it must be one statement that PREPARE takes."""
+    return _obstacle(query.statement)
+
+
+@lru_cache(maxsize=4096)
+def _obstacle(statement: str) -> str | None:
     try:
-        parameter_count(query.statement)
+        parameter_count(statement)
     except Unterminated as error:
         return str(error)
-    return None if is_preparable(query.statement) else "it is no single statement that reads or changes rows"
+    return None if is_preparable(statement) else "it is no single statement that reads or changes rows"
+
+
+_parameters = lru_cache(maxsize=4096)(parameter_count)
 
 
 def explain(connection: Connection, question: Question) -> Mapping[str, Any]:
@@ -45,7 +54,7 @@ def explain(connection: Connection, question: Question) -> Mapping[str, Any]:
     :raises sqlalchemy.exc.DBAPIError: the server refuses.
     """
     query = question.query
-    count = parameter_count(query.statement)
+    count = _parameters(query.statement)
     if count == 0:
         return _document(connection, query.statement)
     values = question.values

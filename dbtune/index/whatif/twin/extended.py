@@ -22,8 +22,6 @@ from dbtune.snapshot.value import ExistingIndex, ExtendedStatistics, Snapshot, T
 from dbtune.sql import quote_identifier, quote_literal
 
 _SCRATCH = "dbtune twin"
-_FIRST_OWN_OID = 16_384
-"""OIDs from here on differ from one database to the next (transam.h, FirstNormalObjectId)."""
 
 Name = tuple[str, str]
 
@@ -80,7 +78,7 @@ def columns(connection: Connection) -> dict[tuple[int, str], Typed]:
             found[row["relation"], row["attname"]] = Typed(
                 relation=row["relation"], number=row["attnum"], type=row["type"], base=type_["base"],
                 collation=row["collation"], equal=type_["equal"], less=type_["less"], element=type_["element"],
-                element_equal=type_["element_equal"],
+                element_equal=type_["element_equal"], range=type_["range"],
             )  # fmt: skip
     return found
 
@@ -165,10 +163,10 @@ def _write_extended(
     ):
         if value is None:
             continue
-        if column == "stxdmcv" and row["greatest_type"] >= _FIRST_OWN_OID:
+        if column == "stxdmcv" and row["has_own_types"]:
             shop.missing.append(
                 Missing(
-                    "common values of statistics", each.schema, each.name, "they are of a type of the database's own"
+                    "common values of statistics", each.schema, each.name, "an enum's or row's values cannot be moved"
                 )
             )
             continue

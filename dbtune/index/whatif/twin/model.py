@@ -220,10 +220,12 @@ def _grow(connection: Connection, model: Model, storage: Storage) -> None:
         if (oid := model.relations.get((table.schema, table.name))) is None:
             continue
         changes.append(storage.heap(found[oid], table))
+        # what the last VACUUM or ANALYZE counted, and what has come since
+        growth = table.pages / table.relpages if table.relpages > 0 else 1.0
         for index in table.indexes:
             oid = model.relations.get((index.schema, index.name))
             if oid is not None and index.is_valid:
                 level = level_of(index, table)
-                changes.append(storage.index(found[oid], index.pages, level, index.reltuples, table.pages))
+                changes.append(storage.index(found[oid], index.pages, level, index.reltuples * growth, table.pages))
     storage.apply(changes)
     connection.commit()

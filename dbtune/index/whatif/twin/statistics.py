@@ -31,6 +31,7 @@ class Typed:
     less: int
     element: int
     element_equal: int
+    range: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,11 @@ def _slots(typed: Typed, s: Statistics) -> list[_Slot]:
             )
     if s.elem_count_histogram and typed.element_equal:
         found.append(_Slot(5, typed.element_equal, typed.collation, s.elem_count_histogram))
+    if s.range_bounds_histogram is not None:
+        found.append(_Slot(7, 0, 0, None, s.range_bounds_histogram, typed.range or typed.base))
     if s.range_length_histogram is not None or s.range_empty_frac is not None:
         empty = (s.range_empty_frac or 0.0,)
         found.append(_Slot(6, _FLOAT_LESS, 0, empty, s.range_length_histogram, _FLOAT))
-    if s.range_bounds_histogram is not None:
-        found.append(_Slot(7, 0, 0, None, s.range_bounds_histogram, typed.type))
     return found[:_SLOTS]
 
 

@@ -143,9 +143,6 @@ class Twin:
             with translated(target):
                 self._connection = self._opened.enter_context(connect(target))
                 self._opened.callback(_discard, self._connection)
-                for setting in (*planning.SESSION, *_LIMITS):
-                    planning.send(self._connection, setting)
-                self._connection.commit()
                 self._storage = Storage(self._connection, self._files())
                 self._model = model.make(self._connection, self._snapshot, self._storage)
                 for setting in (*planning.SESSION, *_LIMITS):
