@@ -173,7 +173,9 @@ def advise(
     )
     with cancelling(), _progress(quiet) as say:
         advice = session.run(asked, chosen.queries, wanted, say)
-    output.write(_render(advice, format, output_file), output_file)
+    text = _render(advice, format, output_file)
+    if text or output_file is not None:  # no statements are no line
+        output.write(text, output_file)
     _exit(advice, fail_on, problems=bool(chosen.problems))
 
 

@@ -65,7 +65,8 @@ def advise(
     rent = earning.rent(case, found)
     droppable = dropping.droppable(case)
     costs = {each: maintenance.get(each, 0.0) + rent.get(each, 0.0) for each in {**maintenance, **rent}}
-    selected = _select(case, found, costs, droppable, workers)
+    forbidden = case.forbidden | (earning.copies(case, found) - case.protected)
+    selected = _select(case, found, costs, droppable, forbidden, workers)
     selection = selected.selections[0]
     plans: Mapping[str, Plan] = {}
     measured = _NOTHING
@@ -104,7 +105,7 @@ def advise(
             gone.redundant,
         ),
         removals=gone.ordered,
-        rejected=rejected(case, found, selected, selection, droppable, maintenance),
+        rejected=rejected(case, found, selected, selection, droppable, maintenance, rent, forbidden),
         unhelped=without_help,
         outcomes=tuple(sorted(outcomes.values(), key=lambda o: (-(o.before - o.after) * o.weight, o.name))),
         frontier=tuple(
@@ -143,7 +144,12 @@ def _sum(costs: Mapping[int, float], ids: frozenset[int]) -> float:
 
 
 def _select(
-    case: Case, found: Found, costs: Mapping[int, float], droppable: frozenset[int], workers: Workers
+    case: Case,
+    found: Found,
+    costs: Mapping[int, float],
+    droppable: frozenset[int],
+    forbidden: frozenset[int],
+    workers: Workers,
 ) -> Selected:
     known = case.known
     ids = {each.index: each.id for each in known if not each.exists and each.reason is None}
@@ -162,7 +168,7 @@ def _select(
         limits=Limits(
             indexes=case.wanted.max_indexes,
             protected=case.protected,
-            forbidden=case.forbidden,
+            forbidden=forbidden,
             slowdown=case.wanted.slowdown,
         ),
         maintenance=costs,
