@@ -30,7 +30,7 @@ from dbtune.workload import files, lexer
 from dbtune.workload.capture import collect as collecting
 from dbtune.workload.capture.collect import resolve_types
 from dbtune.workload.capture.execution import Execution
-from dbtune.workload.capture.sqlalchemy import SOURCE, Recorder, _Begun, _executions, _Sent, record
+from dbtune.workload.capture.sqlalchemy import SOURCE, Recorder, _Begun, _calls, _Sent, record
 from dbtune.workload.capture.values import text_format
 from dbtune.workload.fingerprint import fingerprint, is_preparable, layout, name, normalised
 from dbtune.workload.query import ParameterSet, Query
@@ -376,7 +376,8 @@ def test_numbered_parameters_stay() -> None:
     dialect = make_url("postgresql+asyncpg://").get_dialect()()
     statement = select(bindparam("a", "x", sa.Text), bindparam("b", 5, sa.Integer)).compile(dialect=dialect).string
     begun = _Begun(dialect, statement, ("x", 5), 1, False, 1.0)
-    (found,) = _executions(_Sent(begun, 1.5, 1, None), None, 1)
+    (call,) = _calls(_Sent(begun, 1.5, 1, None), None, 1)
+    found = call.execution
     assert found.statement == statement == "SELECT $1::VARCHAR AS anon_1, $2::INTEGER AS anon_2"
     assert (found.values, found.types, found.duration_ms) == (("x", "5"), ("unknown", "unknown"), 500.0)
 

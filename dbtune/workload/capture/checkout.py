@@ -22,7 +22,10 @@ _original: Callable[[Pool], Any] = Pool.connect
 
 
 class Watcher(Protocol):
-    """Who wants to hear when a connection goes back, or when a pool has none to give."""
+    """Who wants to hear when a connection is asked for and goes back, or when a pool has none to give."""
+
+    def asked(self, pool: Pool) -> None:
+        """Take note that the pool is asked for a connection."""
 
     def held(self, checkout: int, seconds: float) -> None:
         """Take note that the connection of that checkout was kept for so long."""
@@ -84,12 +87,14 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
 
 def _timed_connect(pool: Pool) -> Any:
+    for watcher in _watchers:
+        watcher.asked(pool)
     clock, started = time(), perf_counter()
     try:
         fairy = _original(pool)
     except Exception as error:
         waited = perf_counter() - started
-        for watcher in list(_watchers):
+        for watcher in _watchers:
             watcher.denied(pool, waited, error)
         raise
     ended = perf_counter()
@@ -97,7 +102,7 @@ def _timed_connect(pool: Pool) -> Any:
     opened = getattr(record, "starttime", 0.0)
     waited = opened - clock if opened >= clock else ended - started
     if record is not None:
-        fairy.info[_KEY] = Checkout(waited, ended)
+        record.info[_KEY] = Checkout(waited, ended)
     return fairy
 
 

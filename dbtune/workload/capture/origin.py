@@ -58,7 +58,7 @@ def _flask_route() -> str | None:
     flask = sys.modules.get("flask")
     if flask is None or not flask.has_request_context():
         return None
-    request = flask.request
+    request = flask.request._get_current_object()  # asked once, because each look through the proxy costs as much
     rule = request.url_rule
     return None if rule is None else f"{request.method} {rule.rule}"
 

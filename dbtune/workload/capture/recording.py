@@ -5,10 +5,13 @@ single ``write`` to a file opened for appending, which local file systems do not
 is skipped when the file is read. The lines, by what they begin with:
 
 ``["dbtune", 1, key, process, sample]``           a process begins; ``key`` is its own, 1 the format's version
-``["text", key, n, statement]``                   statement n of that process; the others refer to it
-``["sent", key, n, time, ms, rows, calls, route, error, sqlstate, checkout, wait_ms, values, types]``
+``["text", key, n, statement, driver]``           statement n of that process; the others refer to it
+``["sent", key, n, time, ms, rows, calls, route, error, sqlstate, checkout, wait_ms, values]``
 ``["held", key, checkout, ms]``                   a connection went back to its pool
 ``["denied", key, time, ms, route, error]``       the application asked for a connection and got none
+
+A value that is no text, whole number, truth value or null of JSON stands as ``[text, type]``: PostgreSQL's text format
+and the type that the driver states. What the others are in both is worked out when they are read.
 
 Writing costs the application nothing but memory when the file cannot be written: one warning, and the recording ends.
 
@@ -34,6 +37,7 @@ from typing import Any
 from dbtune.errors import BadFile
 from dbtune.workload.capture.execution import Execution
 from dbtune.workload.capture.sqlalchemy import Denied, Held, Recorder
+from dbtune.workload.capture.values import text_format, type_stated
 
 VERSION = 1
 MAX_BYTES = 256 * 2**20
@@ -44,6 +48,20 @@ _PENDING = 100_000
 """Statements that may wait to be written; more are left out, so that a slow disk cannot fill the memory."""
 
 _open: weakref.WeakSet[Recording] = weakref.WeakSet()
+
+
+_OF_JSON = frozenset((str, int, bool, type(None)))
+"""Types whose values JSON keeps as they are."""
+
+
+def _encoder() -> Callable[[Any], str]:
+    """Return what turns a list into JSON, prepared once for all of them."""
+    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+    make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
+    if make is None:  # another Python than C's
+        return encoder.encode
+    encode = make(None, encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, True)
+    return lambda item: "".join(encode(item, 0))
 
 
 class Recording:
@@ -64,7 +82,7 @@ class Recording:
         self._recorder = recorder
         self._max_bytes = max_bytes
         self._warn = warn if warn is not None else _to_stderr
-        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+        self._encode = _encoder()
         self._file: int | None = None
         self._ended = False
         self._fresh()
@@ -76,7 +94,7 @@ class Recording:
         """Begin as a new process: with a key, numbers and a thread of its own."""
         self._process = os.getpid()
         self._key = f"{self._process}-{secrets.token_hex(4)}"
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         self._is_begun = False
         self._lock = threading.Lock()
         self._event = threading.Event()
@@ -134,28 +152,30 @@ class Recording:
             if isinstance(told, Denied):
                 lines.append(encode(["denied", self._key, told.time, round(told.ms, 3), told.route, told.error]))
                 continue
-            one, checkout = told
-            number = self._numbers.get(one.statement)
+            driver = told.driver
+            number = self._numbers.get((told.statement, driver))
             if number is None:
-                number = self._numbers[one.statement] = len(self._numbers) + 1
-                lines.append(encode(["text", self._key, number, one.statement]))
+                number = self._numbers[told.statement, driver] = len(self._numbers) + 1
+                lines.append(encode(["text", self._key, number, told.statement, driver]))
             lines.append(
                 encode(
                     [
                         "sent",
                         self._key,
                         number,
-                        None if one.time is None else one.time.timestamp(),
-                        round(one.duration_ms, 4),
-                        one.rows,
-                        one.calls,
-                        one.route,
-                        one.error,
-                        one.sqlstate,
-                        checkout,
-                        None if one.pool_wait_ms is None else round(one.pool_wait_ms, 3),
-                        one.values,
-                        one.types,
+                        told.time,
+                        round(told.duration_ms, 4),
+                        told.rows,
+                        told.calls,
+                        told.route,
+                        told.error,
+                        told.sqlstate,
+                        told.checkout,
+                        None if told.wait_ms is None else round(told.wait_ms, 3),
+                        [
+                            value if type(value) in _OF_JSON else [text_format(value), type_stated(value, driver)]
+                            for value in told.values
+                        ],
                     ]
                 )
             )
@@ -257,30 +277,32 @@ def read(path: Path, told: Told | None = None) -> Iterator[Execution]:
         told.holds += 1
         told.hold_total_ms += ms
         told.hold_most_ms = max(told.hold_most_ms, ms)
-    texts: dict[tuple[str, int], str] = {}
+    texts: dict[tuple[str, int], tuple[str, str]] = {}
     for kind, key, *rest in _items(path, None, told):
         if kind == "dbtune":
             told.processes.add(key)
         elif kind == "text":
-            texts[key, rest[0]] = rest[1]
+            texts[key, rest[0]] = (rest[1], rest[2])
         elif kind == "denied":
             _, ms, _, error = rest
             told.denials += 1
             told.denial_most_ms = max(told.denial_most_ms, ms)
             told.denial = told.denial or error
         elif kind == "sent":
-            number, began, ms, rows, calls, route, error, sqlstate, checkout, wait, values, types = rest
-            if (statement := texts.get((key, number))) is None:
+            number, began, ms, rows, calls, route, error, sqlstate, checkout, wait, values = rest
+            if (text := texts.get((key, number))) is None:
                 told.skipped += 1
                 continue
             if wait is not None:
                 told.waits += 1
                 told.wait_total_ms += wait
                 told.wait_most_ms = max(told.wait_most_ms, wait)
+            statement, driver = text
+            pairs = [v if isinstance(v, list) else (text_format(v), type_stated(v, driver)) for v in values]
             yield Execution(
                 statement=statement,
-                values=None if values is None else tuple(values),
-                types=tuple(types),
+                values=tuple([value for value, _ in pairs]),
+                types=tuple([type_ for _, type_ in pairs]),
                 duration_ms=ms,
                 rows=rows,
                 calls=calls,
@@ -294,7 +316,7 @@ def read(path: Path, told: Told | None = None) -> Iterator[Execution]:
             )
 
 
-_LENGTHS = {"dbtune": 4, "text": 4, "sent": 14, "held": 4, "denied": 6}
+_LENGTHS = {"dbtune": 4, "text": 5, "sent": 13, "held": 4, "denied": 6}
 
 
 def _items(path: Path, wanted: str | None, told: Told) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What SQLAlchemy engines really send, recorded by events.
+"""What SQLAlchemy engines really send, recorded where they hand it to the driver.
 
     with record(engine) as recorder:
         with recorder.route("GET /respondents/email"):
@@ -29,11 +29,11 @@ from random import Random
 from time import perf_counter, time
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Pool, event
-from sqlalchemy.engine import Dialect, ExceptionContext
+from sqlalchemy import Engine, Pool
+from sqlalchemy.engine import Dialect
 
 from dbtune.server.connection import MARKER
-from dbtune.workload.capture import checkout, origin
+from dbtune.workload.capture import checkout, dialects, origin
 from dbtune.workload.capture.execution import Execution
 from dbtune.workload.capture.values import PLAIN, text_format, type_stated
 from dbtune.workload.fingerprint import is_preparable
@@ -69,6 +69,44 @@ class _Sent(NamedTuple):
     error: BaseException | None
 
 
+class Call(NamedTuple):
+    """What an :class:`Execution` tells, and the ``checkout`` that it belongs to; made for every statement, so a tuple.
+
+    ``values`` are as the ``driver`` got them. ``time`` is in seconds since 1970.
+    """
+
+    statement: str
+    driver: str
+    values: list[Any]
+    duration_ms: float
+    rows: int | None
+    calls: int
+    route: str | None
+    error: bool
+    sqlstate: str | None
+    time: float | None
+    checkout: int | None
+    wait_ms: float | None
+
+    @property
+    def execution(self) -> Execution:
+        """The same as other sources tell it."""
+        return Execution(
+            statement=self.statement,
+            values=tuple(map(text_format, self.values)),
+            types=tuple([type_stated(value, self.driver) for value in self.values]),
+            duration_ms=self.duration_ms,
+            rows=self.rows,
+            route=self.route,
+            error=self.error,
+            sqlstate=self.sqlstate,
+            calls=self.calls,
+            time=None if self.time is None else datetime.fromtimestamp(self.time, UTC),
+            process=os.getpid(),
+            pool_wait_ms=self.wait_ms,
+        )
+
+
 class Held(NamedTuple):
     """A connection went back to its pool: what was sent on it belongs to this ``checkout``."""
 
@@ -100,7 +138,7 @@ class Recorder:
         self._is_armed = True
         self._random = Random()  # the application's own stays as it is
         self._lock = threading.Lock()
-        self._begun: weakref.WeakKeyDictionary[object, _Begun] = weakref.WeakKeyDictionary()
+        self._heard: weakref.WeakSet[Dialect] = weakref.WeakSet()
         self._sent: deque[_Sent | Held | Denied] = deque()
         self._targets: list[Engine | type[Engine]] = []
         self._waits: dict[int, float] = {}  # by checkout, where what was sent first was no query
@@ -123,14 +161,13 @@ class Recorder:
                     continue
                 if isinstance(told, Denied):
                     continue
-                execution, number = told
-                if number is not None and execution.pool_wait_ms is not None:
-                    self._first_of[number] = len(self._executions)
-                self._executions.append(execution)
+                if told.checkout is not None and told.wait_ms is not None:
+                    self._first_of[told.checkout] = len(self._executions)
+                self._executions.append(told.execution)
             return list(self._executions)
 
-    def drain(self) -> Iterator[tuple[Execution, int | None] | Held | Denied]:
-        """Yield what was sent since the last time, each with the number of its checkout, and what became of others."""
+    def drain(self) -> Iterator[Call | Held | Denied]:
+        """Yield what was sent since the last time, connections that went back, and those that were not given."""
         while self._sent:
             sent = self._sent.popleft()
             if isinstance(sent, Held | Denied):
@@ -145,8 +182,7 @@ class Recorder:
                 continue
             if number is not None and waited is None:
                 waited = self._waits.pop(number, None)
-            for execution in _executions(sent, waited, self._calls_for_one):
-                yield execution, number
+            yield from _calls(sent, waited, self._calls_for_one)
 
     def rearm(self) -> None:
         """Let :attr:`on_pending` be called again; to be said before what is pending is drained."""
@@ -182,38 +218,44 @@ class Recorder:
     def listening(self, target: Engine | type[Engine]) -> Iterator[None]:
         """Hear what ``target`` sends during the block: an engine, or all of them where it is the class."""
         origin.label_asgi_routes()
-        listeners: dict[str, Callable[..., None]] = {
-            "before_cursor_execute": self._before,
-            "after_cursor_execute": self._after,
-            "handle_error": self._failed,
-        }
         self._targets.append(target)
+        if not isinstance(target, type):
+            dialects.hear(target.dialect, self)
         with checkout.watching(self):
-            for event_name, listener in listeners.items():
-                event.listen(target, event_name, listener)
             try:
                 yield
             finally:
-                for event_name, listener in listeners.items():
-                    event.remove(target, event_name, listener)
                 self._targets.remove(target)
+                if isinstance(target, type):
+                    for dialect in list(self._heard):
+                        dialects.leave(dialect, self)
+                else:
+                    dialects.leave(target.dialect, self)
 
-    def _before(
-        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-    ) -> None:
-        """Take the statement now: after a batch of a bulk INSERT, SQLAlchemy 2.0 tells another one than it sent."""
+    def asked(self, pool: Pool) -> None:
+        """Take note that a connection is asked for: of an engine that is new, if all of them are listened to."""
+        dialect = dialects.of_pool(pool)
+        if dialect is not None and dialect not in self._heard and any(isinstance(each, type) for each in self._targets):
+            self._heard.add(dialect)
+            dialects.hear(dialect, self)
+
+    def before(self, dialect: Dialect, statement: str, parameters: Any, context: Any) -> _Begun | None:
+        """Take note of what the driver is about to be given; None if it is not in the sample."""
         if self.sample < 1 and self._random.random() >= self.sample:
-            return
+            return None
+        try:
+            stay = checkout.of(context.root_connection)
+        except NotImplementedError:  # while a new connection is got to know SQLAlchemy asks something of its own
+            return None
         many = isinstance(parameters, list)
-        stay = checkout.of(connection)
         number = waited = None
         if stay is not None:
             number = stay.number
             if self not in stay.used_by:
                 stay.used_by.append(self)
                 waited = stay.waited
-        self._begun[context] = _Begun(
-            connection.dialect,
+        return _Begun(
+            dialect,
             statement,
             [_copied(row) for row in parameters[:_KEPT_ROWS]] if many else _copied(parameters),
             len(parameters) if many else 1,
@@ -225,20 +267,11 @@ class Recorder:
             waited,
         )
 
-    def _after(
-        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
-    ) -> None:
-        self._end(context, perf_counter(), getattr(cursor, "rowcount", -1), None)
-
-    def _failed(self, failure: ExceptionContext) -> None:
-        if failure.execution_context is not None:
-            self._end(failure.execution_context, perf_counter(), -1, failure.original_exception)
-
-    def _end(self, context: object, ended: float, rowcount: int, error: BaseException | None) -> None:
-        begun = self._begun.pop(context, None)
+    def after(self, begun: _Begun | None, cursor: Any, error: BaseException | None) -> None:
+        """Take note of what came of it."""
         if begun is None or (self.limit is not None and len(self._sent) >= self.limit):
             return
-        self._sent.append(_Sent(begun, ended, rowcount, error))
+        self._sent.append(_Sent(begun, perf_counter(), -1 if error else getattr(cursor, "rowcount", -1), error))
         self._pending()
 
     def _pending(self) -> None:
@@ -256,11 +289,13 @@ def record(engine: Engine, *, sample: float = 1.0) -> Iterator[Recorder]:
 
 
 def _copied(parameters: Any) -> Any:
+    if type(parameters) is dict:  # the usual case; to ask whether it is a Mapping takes ten times as long
+        return parameters.copy()
     return dict(parameters) if isinstance(parameters, Mapping) else parameters
 
 
-def _executions(sent: _Sent, waited: float | None, calls_for_one: int) -> Iterator[Execution]:
-    """Yield what was sent: one execution for each row of parameters, the last kept one for all that were not kept.
+def _calls(sent: _Sent, waited: float | None, calls_for_one: int) -> Iterator[Call]:
+    """Yield what was sent: one call for each row of parameters, the last kept one for all that were not kept.
 
     The first of them tells how many seconds were ``waited`` for the connection.
     """
@@ -269,22 +304,24 @@ def _executions(sent: _Sent, waited: float | None, calls_for_one: int) -> Iterat
         return
     rows = begun.parameters if isinstance(begun.parameters, list) else [begun.parameters]
     driver = begun.dialect.driver
+    duration_ms = (sent.ended - begun.started) * 1000 / begun.calls
+    affected = sent.rowcount if sent.rowcount == 0 or (begun.calls == 1 and sent.rowcount > 0) else None
+    wait_ms = None if waited is None else waited * 1000
     for number, parameters in enumerate(rows, start=1):
         statement, given = _numbered(begun, parameters)
-        calls = begun.calls - len(rows) + 1 if number == len(rows) else 1
-        yield Execution(
-            statement=statement,
-            values=tuple(map(text_format, given)),
-            types=tuple([type_stated(value, driver) for value in given]),
-            duration_ms=(sent.ended - begun.started) * 1000 / begun.calls,
-            rows=sent.rowcount if sent.rowcount == 0 or (begun.calls == 1 and sent.rowcount > 0) else None,
-            route=begun.route,
-            error=sent.error is not None,
-            sqlstate=_state(sent.error),
-            calls=calls * calls_for_one,
-            time=None if begun.time is None else datetime.fromtimestamp(begun.time, UTC),
-            process=os.getpid(),
-            pool_wait_ms=waited * 1000 if number == 1 and waited is not None else None,
+        yield Call(
+            statement,
+            driver,
+            given,
+            duration_ms,
+            affected,
+            (begun.calls - len(rows) + 1 if number == len(rows) else 1) * calls_for_one,
+            begun.route,
+            sent.error is not None,
+            None if sent.error is None else _state(sent.error),
+            begun.time,
+            begun.checkout,
+            wait_ms if number == 1 else None,
         )
 
 

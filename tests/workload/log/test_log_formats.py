@@ -8,8 +8,8 @@ import gzip
 import io
 import json
 import lzma
-import sys
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
