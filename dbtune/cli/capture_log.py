@@ -19,7 +19,6 @@ from dbtune.workload.redaction import Redaction
 if TYPE_CHECKING:
     from dbtune.workload.capture.execution import Execution
     from dbtune.workload.capture.log.gathered import Gathered
-    from dbtune.workload.query import Query
 
 SOURCE = "log"
 
@@ -83,7 +82,8 @@ def log(
             executions = gathering.gathered(sources, chosen, told, jobs=jobs)
         if keep_plans is not None:
             executions = gathering.with_plans(executions, plans, fingerprint)
-        queries = collect(_kept(executions, keep_requests), source=SOURCE)
+        with output.reading("reading", _size(sources), quiet or follow) as told.progress:
+            queries = collect(_kept(executions, keep_requests), source=SOURCE)
     _warn(told, quiet)
     if queries:
         writing.write(
@@ -116,6 +116,11 @@ def _sources(files: Sequence[str], follow: bool) -> list[Path | BinaryIO]:
     if follow and (len(files) != 1 or files[0] == "-"):
         raise UsageError("--follow takes one file; a pipe is read until its end without it")
     return [sys.stdin.buffer if name == "-" else Path(name) for name in files]
+
+
+def _size(sources: Sequence[Path | BinaryIO]) -> int:
+    """Return the bytes of all files together; of a stream nobody knows, and a missing one is told when it is read."""
+    return sum(each.stat().st_size for each in sources if isinstance(each, Path) and each.is_file())
 
 
 def _check_folder(folder: Path | None) -> None:

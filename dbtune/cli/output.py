@@ -109,6 +109,21 @@ def progress(description: str, total: int, quiet: bool) -> Iterator[Callable[[st
         yield lambda name: bar.update(task, advance=1, description=f"{description} {name}")
 
 
+@contextmanager
+def reading(description: str, size: int, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """Show on stderr how much of ``size`` bytes was read; what it yields, if anything, is told how many more were."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(description), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=size or None)
+        yield lambda more: bar.advance(task, more)
+
+
 def wait(description: str, seconds: float, quiet: bool) -> None:
     """Sleep, with a bar that shows for how long."""
     steps = max(1, round(seconds * 4))

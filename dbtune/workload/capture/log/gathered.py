@@ -59,10 +59,14 @@ class Tally:
 
 @dataclass(slots=True)
 class Gathered:
-    """What was found out besides executions: how each file was read, and its events."""
+    """What was found out besides executions: how each file was read, and its events.
+
+    ``progress`` is told each time how many more bytes of the files were read.
+    """
 
     readings: dict[str, Reading] = field(default_factory=dict)
     events: dict[Kind, Tally] = field(default_factory=dict)
+    progress: Callable[[int], None] | None = None
 
     @property
     def evidence(self) -> Evidence:
@@ -114,27 +118,44 @@ def gathered(
                 reading.format, reading.prefix = probed.format, probed.prefix
                 yield from _by_parts(pool, jobs, source, gathered)
             else:
+                if gathered.progress is not None and isinstance(source, Path):
+                    reading.progress = _added(gathered.progress)
                 yield from executions(gathered.watched(reader.read(source, prefix, reading=reading)))
+
+
+def _added(progress: Callable[[int], None]) -> Callable[[int], None]:
+    """Return what tells ``progress`` the bytes since the last time; it is told positions in a file."""
+    last = 0
+
+    def tell(position: int) -> None:
+        nonlocal last
+        progress(position - last)
+        last = position
+
+    return tell
 
 
 def _by_parts(pool: ProcessPoolExecutor, jobs: int, path: Path, total: Gathered) -> Iterator[Execution]:
     """Yield the executions of each part, in the file's order; a few parts are under way at any time."""
     reading = total.readings[str(path)]
-    running: deque[Future[tuple[list[Execution], Gathered]]] = deque()
+    running: deque[tuple[Part, Future[tuple[list[Execution], Gathered]]]] = deque()
     waiting = iter(reader.parts(path, reading, PART_BYTES))
     try:
         while True:
             while len(running) < jobs + 1 and (part := next(waiting, None)) is not None:
-                running.append(pool.submit(_part, part, reading.format, reading.prefix))
+                running.append((part, pool.submit(_part, part, reading.format, reading.prefix)))
             if not running:
                 return
-            found, told = running.popleft().result()
+            part, under_way = running.popleft()
+            found, told = under_way.result()
             total.join(str(path), told)
+            if total.progress is not None:
+                total.progress(part.end - part.start)
             yield from found
     except BrokenProcessPool:
         raise GaveUp(f"{path}: a process that read it was killed; try again with --jobs 1") from None
     finally:
-        for left in running:
+        for _, left in running:
             left.cancel()
 
 
