@@ -104,7 +104,7 @@ def _queries(session: Session, oids: Sequence[int]) -> dict[int, str]:
         for row in session.rows("snapshot_view_queries", oids=list(oids[start : start + _BATCH])):
             if row["query"] is None:
                 raise Changed("a view was dropped")
-            found[row["oid"]] = row["query"].rstrip().removesuffix(";")
+            found[row["oid"]] = row["query"].strip().removesuffix(";")
     if missing := set(oids) - set(found):
         raise Changed(f"the view of OID {min(missing)} was dropped")
     return found

@@ -38,12 +38,13 @@ def read(connection: Connection) -> Snapshot:
 
 
 def _read(session: Session) -> Snapshot:
+    settings = {row["name"]: row["value"] for row in session.rows("snapshot_settings")}
+    search_path = settings.pop("search_path")
+    session.print_alike()
     (database,) = session.rows("snapshot_database")
     if database["block_size"] != BLOCK:
         raise ServerError(f"the server's pages have {database['block_size']} bytes; dbtune reckons with {BLOCK}")
-    settings = {row["name"]: row["value"] for row in session.rows("snapshot_settings")}
     unseen = [*_about_settings(session, database["role"]), *_about_server(database)]
-    session.print_everything()
     found = tables.read(session, database["since"], may_read_statistics=database["may_read_statistics"])
     made = objects.read(session, found)
     return Snapshot(
@@ -56,7 +57,7 @@ def _read(session: Session) -> Snapshot:
         ctype=database["ctype"],
         locale_provider=database["locale_provider"],
         locale=database["locale"],
-        search_path=database["search_path"],
+        search_path=search_path,
         settings=settings,
         objects=made.objects,
         tables=made.tables,

@@ -98,7 +98,7 @@ class Session:
                 raise
             return None
 
-    def print_everything(self) -> None:
+    def print_alike(self) -> None:
         """From here on print values and definitions the same way for every role; settings must be read before."""
         for setting in _OUTPUT:
             self._send(f"SET LOCAL {setting.format(seconds=LOCK_SECONDS)}")

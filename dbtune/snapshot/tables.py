@@ -11,7 +11,7 @@ from dbtune.snapshot import statistics
 from dbtune.snapshot.session import Changed, Row, Session
 from dbtune.snapshot.value import Column, Constraint, Counters, ExistingIndex, Statistics, Table, Unseen
 
-_MARKER = "made by dbtune to ask what if; it may be dropped at any time"
+MARKER = "made by dbtune to ask what if; it may be dropped at any time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def read(session: Session, since: datetime | None, *, may_read_statistics: bool)
     """Read all tables of the database's own. ``since`` is the statistics' reset."""
     rows = session.rows("snapshot_tables")
     oids = [row["oid"] for row in rows]
-    indexes = session.rows("snapshot_indexes", oids=oids, marker=_MARKER)
+    indexes = session.rows("snapshot_indexes", oids=oids, marker=MARKER)
     sizes = session.rows_if_allowed("snapshot_sizes", oids=[*oids, *(row["indexrelid"] for row in indexes)])
     pages = None if sizes is None else {row["oid"]: row["pages"] for row in sizes}
     held = statistics.of_columns(session, oids, may_read_statistics=may_read_statistics)

@@ -7,7 +7,7 @@ SELECT 'pg_opclass'::regclass::oid AS classid, c.oid AS objid, 'operator class' 
               fn.nspname, f.opfname,
               concat_ws(', ',
                   format('STORAGE %s', format_type(CASE WHEN c.opckeytype = 0 THEN c.opcintype ELSE c.opckeytype END, NULL)),
-                  (SELECT string_agg(format('OPERATOR %s OPERATOR(%I.%s) (%s, %s)', o.amopstrategy, pn.nspname, p.oprname,
+                  (SELECT string_agg(format('OPERATOR %s %I.%s (%s, %s)', o.amopstrategy, pn.nspname, p.oprname,
                                             format_type(o.amoplefttype, NULL), format_type(o.amoprighttype, NULL))
                                      || coalesce(' FOR ORDER BY ' || quote_ident(sn.nspname) || '.' || quote_ident(s.opfname), ''),
                                      ', ' ORDER BY o.amopstrategy, o.amoplefttype, o.amoprighttype)

@@ -4,7 +4,7 @@
 SELECT 'pg_amop'::regclass::oid AS classid, o.oid AS objid, 'operator family member' AS kind, n.nspname::text AS schema,
        format('%s operator %s(%s,%s)', f.opfname, o.amopstrategy, format_type(o.amoplefttype, NULL),
               format_type(o.amoprighttype, NULL)) AS name,
-       format('ALTER OPERATOR FAMILY %I.%I USING %I ADD OPERATOR %s OPERATOR(%I.%s) (%s, %s)', n.nspname, f.opfname,
+       format('ALTER OPERATOR FAMILY %I.%I USING %I ADD OPERATOR %s %I.%s (%s, %s)', n.nspname, f.opfname,
               m.amname, o.amopstrategy, pn.nspname, p.oprname, format_type(o.amoplefttype, NULL),
               format_type(o.amoprighttype, NULL))
        || coalesce(' FOR ORDER BY ' || quote_ident(sn.nspname) || '.' || quote_ident(s.opfname), '') AS definition
