@@ -143,22 +143,26 @@ def _typed(queries: list[Query], url: str | None, quiet: bool) -> list[Query]:
 def _summary(queries: list[Query], told: Told) -> str:
     calls = sum(query.calls or 0 for query in queries)
     lines = [
-        f"{len(queries)} {'query' if len(queries) == 1 else 'queries'}, {calls:,} calls"
-        f" from {len(told.processes)} {'process' if len(told.processes) == 1 else 'processes'}"
+        f"{_counted(len(queries), 'query', 'queries')}, {_counted(calls, 'call', 'calls')}"
+        f" from {_counted(len(told.processes), 'process', 'processes')}"
     ]
     if told.wait_mean_ms is not None:
         lines.append(
-            f"  waited for a connection {told.waits:,} times: {told.wait_mean_ms:,.2f} ms on average,"
-            f" {told.wait_most_ms:,.0f} ms at most"
+            f"  waited for a connection {_counted(told.waits, 'time', 'times')}:"
+            f" {told.wait_mean_ms:,.2f} ms on average, {told.wait_most_ms:,.0f} ms at most"
         )
     if told.hold_mean_ms is not None:
         lines.append(
-            f"  kept a connection {told.holds:,} times: {told.hold_mean_ms:,.2f} ms on average,"
-            f" {told.hold_most_ms:,.0f} ms at most"
+            f"  kept a connection {_counted(told.holds, 'time', 'times')}:"
+            f" {told.hold_mean_ms:,.2f} ms on average, {told.hold_most_ms:,.0f} ms at most"
         )
     if told.denials:
         lines.append(
-            f"  got no connection {told.denials:,} {'time' if told.denials == 1 else 'times'},"
+            f"  got no connection {_counted(told.denials, 'time', 'times')},"
             f" after {told.denial_most_ms:,.0f} ms at most: {told.denial}"
         )
     return "\n".join(lines)
+
+
+def _counted(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
