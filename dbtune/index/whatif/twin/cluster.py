@@ -2,6 +2,7 @@
 
 The server is the child of a shell that holds the other end of a pipe: when the pipe is closed, by us or because we
 are dead, the shell ends the server and removes the folder. Nothing in it outlives that, and none is ever used again.
+(An empty folder is left where we were root and killed, and the server's user may not write into the one above.)
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _KEEPER = r"""
 trap '' HUP INT TERM
 folder=$1; bindir=$2; shift 2
 ( { "$bindir/initdb" "$@" && cat "$folder/settings" >>"$folder/data/postgresql.conf" &&
-    exec "$bindir/postgres" -D "$folder/data"; } </dev/null >"$folder/log" 2>&1; echo ended ) &
+    "$bindir/postgres" -D "$folder/data"; } </dev/null >"$folder/log" 2>&1; echo ended ) &
 read -r _
 while kill -0 $! 2>/dev/null; do
     pid=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null && break
@@ -214,6 +215,7 @@ def _home(folder: Path | None, owner: Account) -> Path:
 
 
 def _write_settings(path: Path, settings: Mapping[str, str]) -> None:
+    path.touch(mode=0o600)
     with path.open("w") as file:
         for name, value in settings.items():
             escaped = value.replace("'", "''")

@@ -6,6 +6,8 @@ rows of pg_statistic; a table with a column for each expression tells their type
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -22,6 +24,10 @@ from dbtune.snapshot.value import ExistingIndex, ExtendedStatistics, Snapshot, T
 from dbtune.sql import quote_identifier, quote_literal
 
 _SCRATCH = "dbtune twin"
+_MCV_MAGIC = 0xE1A651C2
+_MCV_HEADER = struct.Struct("=IIIh")  # magic, type, items, columns; the OIDs of the columns' types follow
+_FIRST_OWN_OID = 16_384
+"""OIDs from here on differ from one database to the next (transam.h, FirstNormalObjectId)."""
 
 Name = tuple[str, str]
 
@@ -156,35 +162,61 @@ def _write_extended(
     data = {"stxoid": f"{row['oid']}::pg_catalog.oid"}
     if version >= 150_000:
         data["stxdinherit"] = "true" if inherited else "false"
+    common = _common_values(shop, each, row["types"], row["own"])
     for column, type_, value in (
         ("stxdndistinct", "pg_ndistinct", each.ndistinct),
         ("stxddependencies", "pg_dependencies", each.dependencies),
-        ("stxdmcv", "pg_mcv_list", each.mcv),
+        ("stxdmcv", "pg_mcv_list", common),
     ):
-        if value is None:
-            continue
-        if column == "stxdmcv" and row["has_own_types"]:
-            shop.missing.append(
-                Missing(
-                    "common values of statistics", each.schema, each.name, "an enum's or row's values cannot be moved"
-                )
-            )
-            continue
-        data[column] = f"pg_catalog.decode({quote_literal(value)}, 'base64')::pg_catalog.{type_}"
+        if value is not None:
+            data[column] = f"pg_catalog.decode({quote_literal(value)}, 'base64')::pg_catalog.{type_}"
     if version >= 140_000 and any(each.expressions):
         written = _expressions(shop, expressions, table, each, int(row["oid"]))
         if written is not None:
             data["stxdexpr"] = written
-    same = f" AND stxdinherit = {data['stxdinherit']}" if "stxdinherit" in data else ""
     names, values = ", ".join(data), ", ".join(data.values())
+    which = f"stxoid = {row['oid']}" + (f" AND stxdinherit = {data['stxdinherit']}" if version >= 150_000 else "")
     why = shop.attempt(
         (
-            f"DELETE FROM pg_catalog.pg_statistic_ext_data WHERE stxoid = {row['oid']}{same}",
+            f"DELETE FROM pg_catalog.pg_statistic_ext_data WHERE {which}",
             f"INSERT INTO pg_catalog.pg_statistic_ext_data ({names}) VALUES ({values})",
+            # reads all of it once: what is damaged would otherwise stop every plan
+            "SELECT stxdndistinct::text, stxddependencies::text,"
+            " (SELECT count(*) FROM pg_catalog.pg_mcv_list_items(stxdmcv))"
+            f" FROM pg_catalog.pg_statistic_ext_data WHERE {which}",
         )
     )
     if why is not None:
         shop.missing.append(Missing("data of extended statistics", each.schema, each.name, why))
+
+
+def _common_values(shop: Workshop, each: ExtendedStatistics, types: Sequence[int], own: Sequence[str]) -> str | None:
+    """Return the list of common values for the twin's types, None where there is none that could be moved."""
+    if each.mcv is None:
+        return None
+    try:
+        if own:
+            raise ValueError(f"values of {', '.join(own)} cannot be moved from one database to another")
+        return base64.b64encode(with_types(base64.b64decode(each.mcv), types)).decode()
+    except ValueError as error:
+        shop.missing.append(Missing("common values of statistics", each.schema, each.name, str(error)))
+        return None
+
+
+def with_types(common: bytes, types: Sequence[int]) -> bytes:
+    """Return a serialised pg_mcv_list (mcv.c) whose first columns have the types of these OIDs.
+
+    :raises ValueError: it is none, is from a machine of another byte order, or has expressions of types of its own.
+    """
+    if len(common) < _MCV_HEADER.size or _MCV_HEADER.unpack_from(common)[0] != _MCV_MAGIC:
+        raise ValueError("they are not in the form that this machine's PostgreSQL reads")
+    count = _MCV_HEADER.unpack_from(common)[3]
+    held = struct.unpack_from(f"={count}I", common, _MCV_HEADER.size)
+    wanted = (*types, *held[len(types) :])[:count]
+    if any(oid >= _FIRST_OWN_OID for oid in held[len(types) :]):
+        raise ValueError("an expression is of a type of the database's own")
+    end = _MCV_HEADER.size + 4 * count
+    return common[: _MCV_HEADER.size] + struct.pack(f"={count}I", *wanted) + common[end:]
 
 
 def _expressions(
