@@ -15,7 +15,7 @@ from dbtune.index.whatif.planning import send
 from dbtune.index.whatif.twin.storage import Relation
 
 MOST_AWAKE = 48
-"""Candidates on the lists of all tables together, beyond those that are asked for."""
+"""Candidates on the lists of all tables together, or as many as are asked for at once."""
 
 
 @dataclass(slots=True)
@@ -34,10 +34,11 @@ class Switches:
         for number in wanted:
             self._awake.pop(number, None)
             self._awake[number] = None
-        if not woken:
+        limit = max(MOST_AWAKE, len(wanted))
+        spare = max(0, len(self._awake) - limit)
+        put_off = list(self._awake)[:spare] if woken or spare > limit else []
+        if not woken and not put_off:
             return
-        spare = max(0, len(self._awake) - max(MOST_AWAKE, len(wanted)))
-        put_off = list(self._awake)[:spare]
         for number in put_off:
             del self._awake[number]
         self._list(woken, listed=True)

@@ -24,18 +24,18 @@ CREATE TABLE customer (
     stay int4range,    way distance, place point, both_of pair, also_gone integer, amount numeric(12, 2),
     flag boolean, token uuid, code varchar(12),
     short character(4), at timestamptz, address inet, weight double precision, words tsvector,
-    doubled integer GENERATED ALWAYS AS (half(score) * 4) STORED, plain json,
+    doubled integer GENERATED ALWAYS AS (half(score) * 4) STORED, plain json, serial bigint,
     CONSTRAINT scored CHECK (score < 100000)
 );
 INSERT INTO customer (gone, email, name, mood, score, grade, born, note, tags, doc, stay, way, place, both_of,
-                      also_gone, amount, flag, token, code, short, at, address, weight, words, plain)
+                      also_gone, amount, flag, token, code, short, at, address, weight, words, plain, serial)
 SELECT 'x', 'C' || g || '@example.org', 'name ' || g % 3000, (ARRAY['sad', 'fair', 'merry', 'merry'])[1 + g % 4]::mood,
        1 + g % 977, 1 + g % 7, date '1950-01-01' + g % 20000, CASE WHEN g % 50 = 0 THEN 'note ' || g % 11 END,
        ARRAY['t' || g % 13, 't' || g % 101], jsonb_build_object('kind', g % 9, 'name', 'n' || g % 700),
        int4range(g % 100, g % 100 + 1 + g % 17), distance(g % 10, g % 10 + 3.5), point(g % 10, g % 7),
        ROW(g % 5, 'b')::pair, g, (g % 5000) / 7.0, g % 3 = 0, md5((g % 9000)::text)::uuid, 'c' || g % 40, 's' || g % 6,
        timestamptz '2024-01-01 00:00+00' + g * interval '13 minutes', ('10.0.' || g % 200 || '.1')::inet,
-       sqrt(g % 1000), to_tsvector('english', 'word' || g % 30 || ' other' || g % 7), '{"a": 1}'
+       sqrt(g % 1000), to_tsvector('english', 'word' || g % 30 || ' other' || g % 7), '{"a": 1}', g
   FROM generate_series(1, 20000) AS g;
 ALTER TABLE customer DROP COLUMN gone, DROP COLUMN also_gone;
 CREATE INDEX customer_mood ON customer (mood);
