@@ -186,23 +186,25 @@ class Programme:
             byte_price=per_byte * unit / self._byte_unit,
         )
 
-    def solve(self, seconds: float = SECONDS) -> Solution:
-        """Solve it. Where two sets cost the same, the one of fewer indexes is taken, then of fewer bytes."""
+    def solve(self, seconds: float = SECONDS, gap: float = 0.0) -> Solution:
+        """Solve it. Where two sets cost the same, the one of fewer indexes is taken, then of fewer bytes.
+
+        A relative ``gap`` is left where that will do: the last bit of the proof takes longer than all before it.
+        """
         from dbtune.index.solver import solve
 
         limits = self.limits
-        answer = solve(self._matrix, seconds)
+        answer = solve(self._matrix, seconds, gap)
         if not answer.values:
             return Solution(status=Status.INTERRUPTED if answer.interrupted else Status.INFEASIBLE)
         chosen = self._tidied(bits(each for each, column in self._x.items() if answer.values[column] > 0.5))
         if limits.bytes is not None and (excess := self.bytes(chosen) - limits.bytes) > 0:
             # HiGHS takes a sum that is over by a billionth for one that is not
-            return Programme(self.parts, list(self.items.values()), replace(limits, bytes=limits.bytes - excess)).solve(
-                seconds
-            )
+            smaller = Programme(self.parts, list(self.items.values()), replace(limits, bytes=limits.bytes - excess))
+            return smaller.solve(seconds, gap)
         objective = self.objective(chosen)
         # what decides between equals is part of what was solved, and not of what was asked
-        bound = objective if answer.optimal else (answer.bound - sum(self._ties.values())) * self._unit
+        bound = objective if answer.optimal and gap == 0 else (answer.bound - sum(self._ties.values())) * self._unit
         status = Status.OPTIMAL if answer.optimal else Status.INTERRUPTED if answer.interrupted else Status.TIME_LIMIT
         return Solution(status=status, chosen=chosen, objective=objective, bound=max(0.0, min(objective, bound)))
 

@@ -27,6 +27,8 @@ _CLOSE_ENOUGH = 0.005
 _SMALL = 10
 _SMALL_NODES = 200
 _EXACT = 1e-9
+_ROUGHLY = 1e-4
+"""Relative gap to which programmes are solved on the way: their answers are asked about, and then solved anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,7 @@ class Search:
         """
         for _ in range(_CLOSING_ROUNDS):
             programme = self.programme(budget)
-            solution = programme.solve(self.effort.seconds)
+            solution = programme.solve(self.effort.seconds, self._gap)
             if solution.status is not Status.OPTIMAL or (search := self._relaxed(programme)) is None:
                 return
             (bound,) = self._search([search], _ROUND_NODES)
@@ -195,7 +197,7 @@ class Search:
         seen: set[int] = set()
         for _ in range(_SETTLING_ROUNDS):
             programme = self.programme(budget)
-            solution = programme.solve(self.effort.seconds)
+            solution = programme.solve(self.effort.seconds, self._gap)
             if solution.status in (Status.INFEASIBLE, Status.INTERRUPTED) or not self.may_ask:
                 return
             if self.confirm(programme, solution.chosen):
@@ -206,6 +208,10 @@ class Search:
                     continue
             if not self.widen(solution.chosen):
                 return
+
+    @property
+    def _gap(self) -> float:
+        return 0.0 if self._is_small else _ROUGHLY
 
     @property
     def _is_small(self) -> bool:

@@ -26,6 +26,7 @@ from dbtune.index.programme import Limits, Programme, Solution, Status
 from dbtune.index.search import Effort, Search, Workers
 from dbtune.index.whatif.protocol import Question, WhatIf
 
+_ROUGHLY = 1e-4  # the gap to which programmes are solved while indexes that earn nothing are still left out
 _NO_LIMITS = Limits()
 _EFFORT = Effort()
 
@@ -199,13 +200,17 @@ def conclude(search: Search, budget: int | None, least: Least = _nothing, *, int
     """Choose from what is known, leaving out what earns next to nothing, and plan the workload with what is chosen."""
     noise: frozenset[int] = frozenset()
     floor = search.floors.get(budget, 0.0)
+    gap = _ROUGHLY
     while True:
         programme = search.programme(budget, noise)
-        solution = programme.solve(search.effort.seconds)
+        solution = programme.solve(search.effort.seconds, gap)
         if solution.status is Status.INFEASIBLE:
             return Selection(budget=budget, status=solution.status, floor=floor)
         if (worthless := _worthless(search, programme, solution.chosen, least)) is not None:
             noise |= {worthless}
+            continue
+        if gap > 0:
+            gap = 0.0
             continue
         if interrupted or not search.may_ask:
             break

@@ -11,6 +11,7 @@ import highspy
 import numpy as np
 
 _FEASIBLE = 2  # HiGHS' kSolutionStatusFeasible
+_LARGE = 3000  # variables; below, presolving again and again takes longer than it saves
 
 
 @dataclass(slots=True)
@@ -78,9 +79,12 @@ def solve_relaxed(matrix: Matrix) -> Answer:
     )
 
 
-def solve(matrix: Matrix, seconds: float) -> Answer:
-    """Solve it within so many seconds. Ctrl-C ends it with the best solution so far."""
+def solve(matrix: Matrix, seconds: float, gap: float = 0.0) -> Answer:
+    """Solve it within so many seconds, to within a relative ``gap``. Ctrl-C ends it with the best solution so far."""
     solver = _solver(matrix, whole=True)
+    solver.setOptionValue("mip_rel_gap", gap)
+    if len(matrix.cost) < _LARGE:
+        solver.setOptionValue("presolve", "off")
     solver.setOptionValue("time_limit", seconds)
     solver.HandleUserInterrupt = True
     thread = solver.startSolve()
