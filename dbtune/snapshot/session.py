@@ -121,9 +121,30 @@ def opened(connection: Connection) -> Iterator[Session]:
     Whatever the connection had begun before is rolled back.
     """
     connection.rollback()
-    session = Session(connection)
+    with _readable(connection):
+        session = Session(connection)
+        try:
+            session._send("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield session
+        finally:
+            connection.rollback()
+
+
+@contextmanager
+def _readable(connection: Connection) -> Iterator[None]:
+    """Within the block, texts of a database without an encoding (SQL_ASCII) are read a character a byte, as LATIN1.
+
+    Such a database does not say what its bytes mean, and psycopg2 refuses those that are not ASCII.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    setter = getattr(raw, "set_client_encoding", None)
+    before = raw.info.parameter_status("client_encoding")
+    if setter is None or not before or raw.info.parameter_status("server_encoding") != "SQL_ASCII":
+        yield
+        return
+    setter("LATIN1")
     try:
-        session._send("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield session
+        yield
     finally:
-        connection.rollback()
+        if not raw.closed:
+            setter(before)

@@ -1,5 +1,5 @@
 /* dbtune */
--- Operators and functions that were added to an operator family by themselves (ALTER OPERATOR FAMILY … ADD), one row
+-- Operators and functions that were added to an operator family by themselves (ALTER OPERATOR FAMILY ... ADD), one row
 -- each, PostgreSQL 13+. An extension's own are left out.
 SELECT 'pg_amop'::regclass::oid AS classid, o.oid AS objid, 'operator family member' AS kind, n.nspname::text AS schema,
        format('%s operator %s(%s,%s)', f.opfname, o.amopstrategy, format_type(o.amoplefttype, NULL),

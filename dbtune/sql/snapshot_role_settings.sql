@@ -1,5 +1,5 @@
 /* dbtune */
--- Roles for which ALTER ROLE … SET changes settings of the planner, in this database or everywhere, other than the one
+-- Roles for which ALTER ROLE ... SET changes settings of the planner, in this database or everywhere, other than the one
 -- that asks, PostgreSQL 13+. Names of settings only.
 SELECT r.rolname::text AS role, array_agg(DISTINCT split_part(c.pair, '=', 1) ORDER BY split_part(c.pair, '=', 1)) AS names
   FROM pg_db_role_setting AS s

@@ -1,6 +1,6 @@
 /* dbtune */
 -- Settings that decide on plans, as SHOW prints them in this session, PostgreSQL 13+: all of the categories
--- "Query Tuning / …", those of other categories that the planner or the reading of constants looks at, and
+-- "Query Tuning / ...", those of other categories that the planner or the reading of constants looks at, and
 -- search_path. force_parallel_mode is called debug_parallel_query from 16 on.
 SELECT s.name, current_setting(s.name) AS value
   FROM pg_settings AS s

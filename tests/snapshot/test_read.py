@@ -328,6 +328,30 @@ def test_same_from_both_drivers(made: Connection, database_url: str) -> None:
     assert theirs.settings == ours.settings
 
 
+@pytest.mark.parametrize(
+    ("encoding", "literal", "value"), [("LATIN1", "aä", "aä"), ("SQL_ASCII", "a\\xe4\\xff", "aäÿ")]
+)
+def test_databases_of_other_encodings(db: Connection, encoding: str, literal: str, value: str) -> None:
+    auto = db.execution_options(isolation_level="AUTOCOMMIT")
+    name = f"of_{encoding.lower()}"
+    provider = "LOCALE_PROVIDER libc" if server_version_num(db) >= 150_000 else ""
+    auto.exec_driver_sql(f"CREATE DATABASE {name} ENCODING '{encoding}' {provider} LOCALE 'C' TEMPLATE template0")
+    try:
+        with connect(Target(db.engine.url.set(database=name), "test")) as there:
+            run(
+                there,
+                f"CREATE TABLE t (a text); INSERT INTO t SELECT E'{literal}' FROM generate_series(1, 9); ANALYZE t",
+            )
+            there.commit()
+            found = read(there)
+            assert found.encoding == encoding
+            statistics = column(found, "a", "t").statistics
+            assert statistics is not None
+            assert statistics.most_common_vals == f"{{{value}}}"
+    finally:
+        auto.exec_driver_sql(f"DROP DATABASE {name}")
+
+
 # what reading does to the server
 
 
