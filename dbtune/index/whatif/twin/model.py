@@ -85,7 +85,7 @@ def _make_schema(shop: Workshop, model: Model) -> None:
     send(connection, "SET LOCAL session_replication_role = replica")  # no foreign key is checked
     send(connection, "SET LOCAL client_min_messages = error")
     shop.run(schema.objects(model.snapshot))
-    lacking = _lacking_types(connection, model.snapshot)
+    lacking = _lacking_types(shop, model.snapshot)
     if lacking:
         for table in model.snapshot.tables:
             for column in table.columns:
@@ -120,15 +120,15 @@ def _make_schema(shop: Workshop, model: Model) -> None:
             )
 
 
-def _lacking_types(connection: Connection, snapshot: Snapshot) -> dict[str, str]:
+def _lacking_types(shop: Workshop, snapshot: Snapshot) -> dict[str, str]:
     """Return types that the server does not have, each with the one that stands for it."""
-    wanted = schema.types(snapshot)
-    found = connection.execute(
-        text("SELECT t FROM pg_catalog.unnest(CAST(:types AS text[])) AS t WHERE pg_catalog.to_regtype(t) IS NULL"),
-        {"types": wanted},
-    ).scalars()
     lengths = {column.type: column.length for table in snapshot.tables for column in table.columns}
-    return {name: _PLACEHOLDERS.get(lengths[name], "text") for name in found}
+    quiet = Workshop(shop.connection)
+    quiet.run(
+        Step(kind="type", schema=None, name=type_, statements=(f"SELECT {quote_literal(type_)}::pg_catalog.regtype",))
+        for type_ in sorted(lengths)
+    )
+    return {each.name: _PLACEHOLDERS.get(lengths[each.name], "text") for each in quiet.missing}
 
 
 def _seed(shop: Workshop, snapshot: Snapshot) -> None:

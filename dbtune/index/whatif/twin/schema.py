@@ -62,11 +62,6 @@ def late_objects(snapshot: Snapshot) -> Iterator[Step]:
         yield Step(kind=each.kind, schema=each.schema, name=each.name, statements=(each.definition,))
 
 
-def types(snapshot: Snapshot) -> list[str]:
-    """Return the types of all columns."""
-    return sorted({column.type for table in snapshot.tables for column in table.columns})
-
-
 def with_stand_ins(snapshot: Snapshot, stand_ins: Mapping[str, str]) -> Snapshot:
     """Return the snapshot with other types for those that the server lacks, of whose values nothing is known then."""
     if not stand_ins:

@@ -6,6 +6,7 @@ Nothing but plain EXPLAIN is ever sent to it, in transactions that are read-only
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -32,6 +33,9 @@ from dbtune.snapshot.value import Snapshot
 
 METHOD = "twin"
 _LIMITS = ("SET statement_timeout = 10000", "SET lock_timeout = 2000")
+_NO_NAMES = ("setting", "statistics of", "extended statistics", "index", "constraint", "foreign key", "check")
+"""What no query names."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -262,13 +266,12 @@ class Twin:
 
     def _told(self, said: str, question: Question) -> str:
         """Return the server's refusal with what the twin lacks, where that is the reason."""
-        statement = question.query.statement.lower()
-        for each in self._model.missing:
-            if each.kind in ("extension", "table", "foreign table", "view", "function", "type"):
-                name = each.name.partition("(")[0].lower()
-                if name in statement or (each.kind == "extension" and "does not exist" in said):
-                    return f"{said} (the twin lacks {each})"
-        return said
+        words = set(re.findall(r"\w+", question.query.statement.lower()))
+        missing = [each for each in self._model.missing if each.kind not in _NO_NAMES]
+        named = [each for each in missing if each.name.partition("(")[0].lower() in words]
+        if not named and "does not exist" in said:
+            named = [each for each in missing if each.kind == "extension"]
+        return f"{said} (the twin lacks {named[0]})" if named else said
 
     def _rebuild(self, error: DBAPIError) -> None:
         """Make all anew after the server was lost: what a crash leaves is never used again."""
