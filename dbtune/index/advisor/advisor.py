@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dbtune.index.advice import Advice, Point
-from dbtune.index.advisor import dropping, earning, repetition, telling
+from dbtune.index.advisor import dropping, earning, repetition, sensitivity, telling
 from dbtune.index.advisor.case import Case, Found, look
 from dbtune.index.advisor.earning import Earning
 from dbtune.index.advisor.measuring import Measurement
@@ -71,9 +71,11 @@ def advise(
     plans: Mapping[str, Plan] = {}
     measured = _NOTHING
     gone = dropping.Dropped()
+    flips: Mapping[int, str] = {}
     if not selected.interrupted:
         plans = _plans(case, selection)
         gone = dropping.dropped(case, selection, droppable, selected.graphs)
+        flips = sensitivity.flips(case, selection)
         if measure is not None:
             measured = measure(found.planned, [case.known[each].index for each in sorted(selection.create)])
     there = frozenset(known.id for known in case.known if known.exists)
@@ -103,6 +105,7 @@ def advise(
             maintenance,
             rent,
             gone.redundant,
+            flips,
         ),
         removals=gone.ordered,
         rejected=rejected(case, found, selected, selection, droppable, maintenance, rent, forbidden),

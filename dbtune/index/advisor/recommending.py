@@ -45,12 +45,13 @@ def recommendations(
     maintenance: Mapping[int, float],
     rent: Mapping[int, float],
     redundant: Mapping[Index, tuple[str, ...]],
+    flips: Mapping[int, str],
 ) -> tuple[Recommendation, ...]:
     """Return a recommendation for each created index, those that save most first.
 
     ``smaller`` are those that would be created were all of them a quarter larger, ``plans`` those of questions with the
     chosen set, ``rent`` what each was charged for its size (it is no cost of the
-    workload's), ``redundant`` the existing indexes that each makes superfluous.
+    workload's), ``redundant`` the existing indexes that each makes superfluous, ``flips`` whom sizes decide about.
     """
     edges = doubts.Edges(case.snapshot)
     made = []
@@ -61,6 +62,8 @@ def recommendations(
         general = [*_of_method(case), *doubts.of_table(index, case.snapshot)]
         if case.whatif.method != "real":
             general += doubts.of_size(index, case.snapshot, chosen_if_larger=smaller is None or each in smaller)
+        if each in flips:
+            general.append(Doubt(flips[each], Confidence.MEDIUM))
         particular = [
             (doubt, chosen.question.weight * (chosen.before - after(chosen)))
             for chosen in helped
@@ -86,8 +89,10 @@ def recommendations(
 
 
 def _confidence(general: Sequence[Doubt], particular: Sequence[tuple[Doubt, float]], saved: float) -> Confidence:
-    """Return what the doubts leave: those about some questions count by what these save."""
+    """Return what the doubts leave: those about some questions count by what these save, the gravest always a bit."""
     sure = min((doubt.leaves for doubt in general), default=Confidence.HIGH)
+    if any(doubt.leaves is Confidence.LOW for doubt, _ in particular):
+        sure = min(sure, Confidence.MEDIUM)
     for level in (Confidence.LOW, Confidence.MEDIUM):
         weight = sum({doubt.about: gain for doubt, gain in particular if doubt.leaves <= level}.values())
         if any(doubt.proven and doubt.leaves <= level for doubt, _ in particular) or weight > _WEIGHTY * saved:

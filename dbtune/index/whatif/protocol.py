@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dbtune.index.definition import Index
 from dbtune.workload.query import Query
@@ -86,4 +86,13 @@ class WhatIf(Protocol):
 
     def close(self) -> None:
         """Remove what was made for the questions."""
+        ...
+
+
+@runtime_checkable
+class Resizable(Protocol):
+    """A server whose candidates' sizes are estimates, and can be made others to see what depends on them."""
+
+    def resize(self, ids: Collection[int], factor: float) -> None:
+        """Make candidates so many times as large as estimated; 1 makes them as they were."""
         ...
