@@ -63,7 +63,8 @@ _SETTINGS = {
     "track_counts": "off",
     "track_activities": "off",
     "shared_buffers": "32MB",
-    "min_wal_size": "32MB",
+    "min_wal_size": "2MB",
+    "max_wal_size": "64MB",
     "max_connections": "8",
     "max_worker_processes": "0",
     "max_parallel_maintenance_workers": "0",
@@ -223,7 +224,14 @@ def _write_settings(path: Path, settings: Mapping[str, str]) -> None:
 
 
 def _initdb(programs: Binaries, home: Path, locale: tuple[str, ...]) -> list[str]:
-    options = [f"--pgdata={home / 'data'}", f"--username={ROLE}", "--auth=trust", "--no-sync", *locale]
+    options = [
+        f"--pgdata={home / 'data'}",
+        f"--username={ROLE}",
+        "--auth=trust",
+        "--no-sync",
+        "--wal-segsize=1",
+        *locale,
+    ]
     if programs.major >= 18:
         options.append("--no-data-checksums")  # a page of zeros with a checksum is a damaged one
     return options
