@@ -79,8 +79,7 @@ class Candidates:
                     changes.append(change)
                     pages += size.pages
             made.append(Made(pages, tuple(found[number])))
-        self.storage.apply(changes)
-        self.connection.commit()
+        self.storage.replace(changes)
         return made
 
     def _obstacle(self, index: Index) -> str | None:

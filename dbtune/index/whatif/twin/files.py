@@ -30,6 +30,10 @@ class Files:
         with (self.folder / str(node)).open("rb") as file:
             return file.read(BLOCK)
 
+    def remove(self, node: int) -> None:
+        """Remove the file of that number, which must be no relation's any more."""
+        (self.folder / str(node)).unlink(missing_ok=True)
+
     def write(self, node: int, content: bytes, pages: int) -> None:
         """Make the file of a relation that begins with ``content`` and has so many pages, all others of zeros.
 

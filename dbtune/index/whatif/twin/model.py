@@ -49,7 +49,7 @@ def make(connection: Connection, snapshot: Snapshot, storage: Storage) -> Model:
     _write_statistics(shop, model.snapshot, relations)
     extended.write(shop, model.snapshot, relations)
     connection.commit()
-    _grow(connection, model, storage)
+    _grow(model, storage)
     model.warnings += [f"the twin lacks {each}" for each in model.missing]
     return model
 
@@ -211,7 +211,7 @@ def _write_statistics(shop: Workshop, snapshot: Snapshot, relations: Mapping[Nam
     shop.run(steps)
 
 
-def _grow(connection: Connection, model: Model, storage: Storage) -> None:
+def _grow(model: Model, storage: Storage) -> None:
     """Give tables and indexes production's sizes."""
     found = storage.relations()
     model.relations = {(each.schema, each.name): each.oid for each in found.values()}
@@ -227,5 +227,4 @@ def _grow(connection: Connection, model: Model, storage: Storage) -> None:
             if oid is not None and index.is_valid:
                 level = level_of(index, table)
                 changes.append(storage.index(found[oid], index.pages, level, index.reltuples * growth, table.pages))
-    storage.apply(changes)
-    connection.commit()
+    storage.replace(changes)

@@ -63,6 +63,7 @@ class Storage:
         self._heaps: dict[int, Heap] = {}
         self._empty: int | None = None
         self._levels: dict[int, int] = {}
+        self._left: list[int] = []
 
     def relations(self) -> dict[int, Relation]:
         """Return all tables and indexes by OID."""
@@ -105,12 +106,20 @@ class Storage:
             elif relation.method == "brin":
                 content = layout.grown_brin(content, heap_pages)
             node = self._make(content, pages)
+            self._left.append(relation.node)
             if relation.method == "btree":
                 self._levels[node] = level
         return Change(oid=relation.oid, node=node, relpages=pages, reltuples=tuples)
 
-    def apply(self, changes: Sequence[Change]) -> None:
-        """Tell the server, within the transaction."""
+    def replace(self, changes: Sequence[Change]) -> None:
+        """Tell the server, commit, and remove the indexes' small files, which nothing reads any more."""
+        self._apply(changes)
+        self._connection.commit()
+        for node in self._left:
+            self._files.remove(node)
+        self._left.clear()
+
+    def _apply(self, changes: Sequence[Change]) -> None:
         if not changes:
             return
         rows = ", ".join(
@@ -131,11 +140,11 @@ class Storage:
             if (heap := self._heaps.get(oid)) is not None:
                 node = self._nothing() if empty else heap.seeds
                 changes.append(Change(oid=oid, node=node, relpages=0, reltuples=0.0))
-        self.apply(changes)
+        self._apply(changes)
 
     def grow(self, heaps: Iterable[int]) -> None:
         """Give tables their large files again, and pg_class what CREATE INDEX wrote over."""
-        self.apply([heap.large for oid in heaps if (heap := self._heaps.get(oid)) is not None])
+        self._apply([heap.large for oid in heaps if (heap := self._heaps.get(oid)) is not None])
 
     def check(self) -> None:
         """Make sure that all btrees are as high as they were made.
