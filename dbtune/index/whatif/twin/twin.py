@@ -103,13 +103,13 @@ class Twin:
         """
         fresh = [index for index in dict.fromkeys(indexes) if index not in self._ids]
         if fresh:
-            try:
-                self._make(fresh)
-            except DBAPIError as error:
-                if not is_lost(error):
-                    raise
-                self._rebuild(error)
-                with translated(self._cluster.target):
+            with translated(self._cluster.target):
+                try:
+                    self._make(fresh)
+                except DBAPIError as error:
+                    if not is_lost(error):
+                        raise
+                    self._rebuild(error)
                     self._make(fresh)
         return [self._known[self._ids[index]] for index in indexes]
 
@@ -157,31 +157,38 @@ class Twin:
             raise
         self._warnings = [*self._version_warning(), *([warning] if warning else []), *self._model.warnings]
         self._switches = Switches(self._connection)
-        relations = {each.oid: each for each in self._storage.relations().values()}
-        self._connection.rollback()
-        children: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        for table in self._snapshot.tables:
-            for index in table.indexes:
-                if index.parent is not None:
-                    children.setdefault(index.parent, []).append((index.schema, index.name))
         self._names: dict[tuple[str, str], int] = {}
+        relations = self._storage.relations()
+        self._connection.rollback()
+        self._take_in_existing(relations)
+        self._candidates = Candidates(
+            self._connection,
+            self._storage,
+            self._model.snapshot,
+            self._model.relations,
+            taken={each.oid for each in relations.values() if each.heap is not None},
+        )
+
+    def _take_in_existing(self, relations: Mapping[int, Relation]) -> None:
+        """Make the indexes that exist known, those of partitions with their parents', and switchable."""
+        indexes = {(i.schema, i.name): i for table in self._snapshot.tables for i in table.indexes}
+        children: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for name, index in indexes.items():
+            if index.parent is not None:
+                children.setdefault(index.parent, []).append(name)
         for number, (existing, definition) in enumerate(self._existing):
             names, waiting = [], [(existing.schema, existing.name)]
             while waiting:
                 names.append(waiting.pop())
                 waiting += children.get(names[-1], [])
-            trees = tuple(relations[self._model.relations[name]] for name in names if name in self._model.relations)
-            self._switches.existing[number] = trees
-            self._names |= {(each.schema, each.name): number for each in trees}
+            tree = tuple(relations[self._model.relations[name]] for name in names if name in self._model.relations)
+            self._switches.existing[number] = tree
+            self._names |= {(each.schema, each.name): number for each in tree}
             if number == len(self._known):
-                pages = sum(self._pages(name) for name in names)
-                why = None if trees else self._why_missing(existing.name)
+                pages = sum(indexes[name].pages for name in names)
+                why = None if tree else self._why_missing(existing.name)
                 self._known.append(Known(id=number, index=definition, pages=pages, exists=True, reason=why))
                 self._ids[definition] = number
-        taken = {each.oid for each in relations.values() if each.kind in "iI"}
-        self._candidates = Candidates(
-            self._connection, self._storage, self._model.snapshot, self._model.relations, taken
-        )
 
     def _start(self) -> tuple[Cluster, str | None]:
         """Start a server in the best locale that can be had."""
@@ -209,9 +216,6 @@ class Twin:
         )
         self._connection.rollback()
         return Files(self._cluster.data / str(path[0]), self._cluster.owner)
-
-    def _pages(self, name: tuple[str, str]) -> int:
-        return next((i.pages for t in self._snapshot.tables for i in t.indexes if (i.schema, i.name) == name), 0)
 
     def _version_warning(self) -> list[str]:
         if self._programs.major == self._snapshot.major:
