@@ -32,7 +32,7 @@ def summary(told: Summary, file: str, size: int, width: int, *, markdown: bool =
     lines = [
         f"{told.database}: PostgreSQL {told.server_version}, {told.taken_at:%Y-%m-%d %H:%M:%S %Z}",
         "",
-        *_entries(told, markdown=markdown),
+        *_entries(told, width, markdown=markdown),
     ]
     if told.never_analysed:
         names = _some(told.never_analysed)
@@ -40,7 +40,7 @@ def summary(told: Summary, file: str, size: int, width: int, *, markdown: bool =
     if told.unseen:
         lines += ["", f"Not seen ({len(told.unseen)}):"]
         for each in told.unseen[:_SHOWN]:
-            lines += _wrapped(f"- {each.what}: {each.why}", width)
+            lines += _wrapped(f"- {each.what}: {each.why}", width, "  ")
         if len(told.unseen) > _SHOWN:
             lines.append(f"- and {len(told.unseen) - _SHOWN} more, in the file")
     lines += ["", *_wrapped(f"{file}: {_bytes(size)}; it {_COSTS[told.redacted]}.", width)]
@@ -71,9 +71,9 @@ def document(told: Summary, file: str | None, size: int) -> dict[str, Any]:
     }
 
 
-def _entries(told: Summary, *, markdown: bool) -> list[str]:
-    tables = ", ".join(words.plural(count, _KINDS.get(kind, kind)) for kind, count in told.tables.items())
-    objects = ", ".join(f"{words.number(count)} {kind}" for kind, count in told.objects.items())
+def _entries(told: Summary, width: int, *, markdown: bool) -> list[str]:
+    tables = ", ".join(_counted(told.tables[kind], noun) for kind, noun in _KINDS.items() if kind in told.tables)
+    objects = ", ".join(_counted(count, kind) for kind, count in told.objects.items())
     hidden = f", {words.number(told.hidden)} hidden from the role" if told.hidden else ""
     extended = (
         f"; {words.number(told.extended_with_data)} of {words.number(told.extended_statistics)} extended"
@@ -89,7 +89,14 @@ def _entries(told: Summary, *, markdown: bool) -> list[str]:
     ]
     if markdown:
         return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
-    return [f"{name:<11} {value}" for name, value in rows]
+    return [line for name, value in rows for line in _wrapped(f"{name:<11} {value}", width, " " * 12)]
+
+
+def _counted(count: int, noun: str) -> str:
+    """Return ``2 operator families``."""
+    ends = {"y": "ies", "s": "ses"}
+    many = noun[:-1] + ends[noun[-1]] if noun[-1] in ends else f"{noun}s"
+    return f"{words.number(count)} {noun if count == 1 else many}"
 
 
 def _some(names: Iterable[str]) -> str:
@@ -98,8 +105,7 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(every[:_SHOWN]) + more
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    indent = "  " if text.startswith("- ") else ""
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
