@@ -15,6 +15,14 @@ from dbtune.index.size.spread import Spread, of, passing
 from dbtune.index.size.value import Size
 from dbtune.snapshot.value import Column, ExistingIndex, Snapshot, Statistics, Table
 
+_READ = 30_000
+_COUNTED = ((4, 0.35), (20, 0.15))
+"""Rows that ANALYZE reads with the usual target; the error where it has to guess how many values the others have, by
+rows of a value: where most values come once and some very often, they may be far more than it thinks."""
+
+_OF_ANOTHER = 0.2
+"""The error where a predicate asks for a column that is no key: it may go with the keys' values or against them."""
+
 
 @dataclass(slots=True)
 class Setting:
@@ -161,6 +169,8 @@ def _restrict(setting: Setting, statistics_of: object) -> None:
     for name, spread in columns.items():
         if name not in held:
             setting.part *= spread.part / before[name].part if before[name].part > 0 else 0.0
+    if any(name not in held for name in tested):
+        setting.doubts.append(_OF_ANOTHER)
     if any(isinstance(each, Opaque) for each in wanted):
         setting.doubts.append(2.0)
     if any(isinstance(each, Test) and each.kind == "other" for each in wanted):
@@ -206,9 +216,20 @@ def _btree(setting: Setting) -> Size:
     error = 0.1
     if deduplicate and len(index.keys) > 1 and not known[-1].sure and built.pages > 2:
         error = max(error, _if_dependent(setting, factors, built.pages))
+    if deduplicate and setting.rows > _READ:
+        error = max(error, _if_miscounted(setting, known[-1]))
     error = max([error, *setting.doubts])
     method = "btree, deduplicated" if deduplicate else "btree"
     return Size(built.pages, built.level, held, method, error)
+
+
+def _if_miscounted(setting: Setting, known: combine.Known) -> float:
+    """Return the error where ANALYZE took the number of values from a sample: larger, the fewer rows each has."""
+    distinct = max(spread.distinct() for spread in setting.whole)
+    if known.distinct is not None or distinct >= 0.999 * setting.rows:
+        return 0.0
+    rows = setting.rows / max(1.0, distinct)
+    return next((error for most, error in _COUNTED if rows < most), 0.0)
 
 
 def _if_dependent(setting: Setting, factors: Sequence[float], pages: int) -> float:

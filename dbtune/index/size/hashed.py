@@ -31,6 +31,7 @@ FITTING = (PAGE - HEADER - 16) // ITEM
 _WHOLE_STEPS = 10
 _MOST_BITS = 32768
 _REACH = 1 << 15
+_MANY = _REACH / 4
 _NEW_PAGES = 10
 
 
@@ -70,21 +71,27 @@ def _buckets(number: int) -> int:
 def _overflow(groups: list[tuple[float, float]], buckets: int) -> float:
     """Return the pages beyond one a bucket, if values come to buckets by chance and a value's rows stay together.
 
-    Rows of a bucket are then compound Poisson distributed, which the characteristic function tells. Values of very many
-    rows take pages of their own.
+    Where buckets are no power of two, those that have not been split have twice as many values as the others
+    (hashutil.c, _hash_hashkey2bucket). Values of very many rows take pages of their own.
     """
-    own, spread = 0.0, []
-    for values, mean in groups:
-        if mean > _REACH / 4:
-            own += values * mean / FITTING
-        elif values > 0:
-            spread.append((values / buckets, mean))
-    if not spread:
-        return max(0.0, own - sum(values for values, _ in groups)) + 0.5 * sum(v for v, m in groups if m > _REACH / 4)
+    many = [(values, mean) for values, mean in groups if mean > _MANY]
+    few = [(values, mean) for values, mean in groups if mean <= _MANY]
+    own = sum(values * (mean / FITTING - 0.5) for values, mean in many)
+    half = 1 << ((buckets - 1).bit_length() - 1)
+    whole, unsplit = 2 * half, 2 * half - buckets
+    found = own + (buckets - unsplit) * _beyond([(values / whole, mean) for values, mean in few])
+    return found + (unsplit * _beyond([(values / half, mean) for values, mean in few]) if unsplit else 0.0)
+
+
+def _beyond(values: list[tuple[float, float]]) -> float:
+    """Return the mean number of pages beyond the first of a bucket that so many values of ``mean`` rows come to.
+
+    Its rows are compound Poisson distributed, which the characteristic function tells.
+    """
     turn = np.exp(-2j * np.pi * np.arange(_REACH // 2 + 1) / _REACH)
     exponent = np.zeros(len(turn), dtype=complex)
-    for rate, mean in spread:
+    for rate, mean in values:
         exponent += rate * (np.exp(mean * (turn - 1)) - 1)
     chances = np.clip(np.fft.irfft(np.exp(exponent), _REACH), 0.0, None)
     further = np.maximum(0, -(-np.arange(_REACH) // FITTING) - 1)
-    return own + buckets * float(chances @ further)
+    return float(chances @ further)

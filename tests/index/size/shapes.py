@@ -92,6 +92,6 @@ SETUP = (
     """,
     "CREATE TABLE bare (id int, name text)",
     "CREATE TABLE tree (id bigint, code text)",
-    "INSERT INTO tree SELECT g, 'node ' || md5(g::text) FROM generate_series(1, 150000) AS g",
+    "INSERT INTO tree SELECT g, 'node ' || md5(g::text) FROM generate_series(1, 180000) AS g",
 )
 """Statements to be run in order; then comes ANALYZE."""
