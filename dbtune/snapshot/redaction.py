@@ -176,7 +176,7 @@ class _Change:
         return _LENGTH.sub("", type_)
 
     def _change(self, type_: str) -> Callable[[str], str] | None:
-        found = values._replacement("citext" if type_.endswith(".citext") else type_)
+        found = values.replacement("citext" if type_.endswith(".citext") else type_)
         if found is None:
             return None
         padded = type_ in ("character", "bpchar")  # its padding is not part of what statements say
@@ -185,7 +185,7 @@ class _Change:
 
 def _keeps_order(type_: str) -> bool:
     """Return whether what replaces values of the type is in their order."""
-    return values._replacement(type_) in (values._number, values._month) or type_ == "boolean"
+    return values.replacement(type_) in (values.number, values.month) or type_ == "boolean"
 
 
 def _is_sorted(replaced: Sequence[str]) -> bool:

@@ -10,8 +10,19 @@ from dataclasses import dataclass, field, replace
 from dbtune.snapshot.session import Row, Session
 from dbtune.snapshot.value import ExtendedStatistics, Statistics
 
+_OF_EXTENSIONS = 100
+"""Kinds of statistics from here on are not PostgreSQL's own (pg_statistic.h)."""
+
 Column = tuple[str, str, str, bool]
 """Schema, table or index, column, and whether with child tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfColumns:
+    """Statistics by column; ``foreign`` are the columns that have some which only an extension understands."""
+
+    by_column: Mapping[Column, Statistics]
+    foreign: Sequence[Column] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +33,18 @@ class Extended:
     hidden: Sequence[tuple[int, str, str]] = ()
 
 
-def of_columns(session: Session, oids: Sequence[int], *, may_read_statistics: bool) -> dict[Column, Statistics]:
+def of_columns(session: Session, oids: Sequence[int], *, may_read_statistics: bool) -> OfColumns:
     """Return the statistics of all columns, and of indexes' expressions, that the role may see."""
     found = {
         (row["schemaname"], row["tablename"], row["attname"], row["inherited"]): _statistics(row)
         for row in session.rows("snapshot_statistics")
     }
-    if may_read_statistics and session.version < 170_000:
+    foreign: dict[Column, None] = {}
+    if may_read_statistics:
         for row in session.rows("snapshot_other_statistics", oids=list(oids)):
             key = (row["schemaname"], row["tablename"], row["attname"], row["inherited"])
+            if row["kind"] >= _OF_EXTENSIONS:
+                foreign[key] = None
             if key not in found:
                 continue
             if row["kind"] == 6:
@@ -39,7 +53,7 @@ def of_columns(session: Session, oids: Sequence[int], *, may_read_statistics: bo
                 )
             elif row["kind"] == 7:
                 found[key] = replace(found[key], range_bounds_histogram=row["vals"])
-    return found
+    return OfColumns(found, tuple(foreign))
 
 
 def _statistics(row: Row) -> Statistics:

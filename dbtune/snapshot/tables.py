@@ -29,7 +29,8 @@ def read(session: Session, since: datetime | None, *, may_read_statistics: bool)
     indexes = session.rows("snapshot_indexes", oids=oids, marker=MARKER)
     sizes = session.rows_if_allowed("snapshot_sizes", oids=[*oids, *(row["indexrelid"] for row in indexes)])
     pages = None if sizes is None else {row["oid"]: row["pages"] for row in sizes}
-    held = statistics.of_columns(session, oids, may_read_statistics=may_read_statistics)
+    of_columns = statistics.of_columns(session, oids, may_read_statistics=may_read_statistics)
+    held = of_columns.by_column
     extended = statistics.extended(
         session,
         oids,
@@ -70,6 +71,10 @@ def read(session: Session, since: datetime | None, *, may_read_statistics: bool)
         *_hidden_expressions(indexes),
         *_hidden_extended(found, extended.hidden),
         *_row_security(rows),
+        *(
+            Unseen(what=f"statistics of {schema}.{table}.{column}", why="some are of an extension's own kind")
+            for schema, table, column, _ in of_columns.foreign
+        ),
     ]
     if pages is None:
         unseen.append(

@@ -73,22 +73,22 @@ def _values(chosen: ParameterSet, types: tuple[str, ...], key: bytes) -> list[st
         return None
     values: list[str | None] = []
     for value, type_ in zip(chosen.values, types, strict=True):
-        replacement = _replacement(type_)
-        if value is not None and replacement is None:
+        change = replacement(type_)
+        if value is not None and change is None:
             return None
-        values.append(None if value is None or replacement is None else replacement(value, key))
+        values.append(None if value is None or change is None else change(value, key))
     return values
 
 
-def _replacement(type_: str) -> Callable[[str, bytes], str] | None:
+def replacement(type_: str) -> Callable[[str, bytes], str] | None:
     """Return what replaces a value of the type; None where nothing can."""
     name = re.sub(r"\([^)]*\)", "", type_).strip()
     if name in _TEXTS:
         return _text
     if name in _NUMBERS:
-        return _number
+        return number
     if name in _MONTHS:
-        return _month
+        return month
     if name == "uuid":
         return lambda value, key: str(uuid.UUID(bytes=_digest(value.lower(), key)[:16]))
     if name == "bytea":
@@ -110,7 +110,7 @@ def _text(value: str, key: bytes) -> str:
     return f"{before}{_digest(inner, key).hex()[:10]}{after}" if inner else value
 
 
-def _number(value: str, key: bytes) -> str:
+def number(value: str, key: bytes) -> str:
     """Return the number with one digit that counts: 4711 is 4000, -0.5 is 0."""
     found = _NUMBER.fullmatch(value.strip())
     if found is None or "e" in value.lower():
@@ -119,7 +119,8 @@ def _number(value: str, key: bytes) -> str:
     return f"{sign.replace('+', '')}{digits[0]}{'0' * (len(digits) - 1)}" if digits else "0"
 
 
-def _month(value: str, key: bytes) -> str:
+def month(value: str, key: bytes) -> str:
+    """Return the first day of the date's month."""
     found = _MONTH.match(value)
     return f"{found[1]}-01" if found else "2000-01-01"
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, event, make_url, text
 
 from dbtune.errors import GaveUp
 from dbtune.index.whatif import real
@@ -475,3 +475,15 @@ def _settle(connection: Connection) -> None:
     from tests.cli.conftest import settle
 
     settle(connection)
+
+
+def test_statistics_that_only_an_extension_understands_are_told(db: Connection) -> None:
+    db.execute(text("CREATE TABLE place (id int, shape text)"))
+    db.execute(text("INSERT INTO place SELECT g, repeat('x', g % 7) FROM generate_series(1, 500) AS g"))
+    db.execute(text("ANALYZE place"))
+    # what an extension's typanalyze writes (PostGIS has the kinds 102 and 103)
+    db.execute(text("UPDATE pg_statistic SET stakind5 = 102 WHERE starelid = 'place'::regclass AND staattnum = 2"))
+    db.commit()
+    assert ("statistics of public.place.shape", "some are of an extension's own kind") in [
+        (each.what, each.why) for each in read(db).unseen
+    ]
