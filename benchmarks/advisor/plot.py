@@ -30,14 +30,14 @@ def svg(title: str, curves: Sequence[tuple[str, Series]], steps: Sequence[str] =
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="{_WIDTH / 2}" y="24" text-anchor="middle" font-size="15">{title}</text>',
     ]
-    for y in range(int(floor), 101, 10):
-        left, down = place(0, y)
-        right, _ = place(most, y)
+    for share in range(int(floor), 101, 10):
+        left, down = place(0, share)
+        right, _ = place(most, share)
         parts.append(f'<line x1="{left}" y1="{down}" x2="{right}" y2="{down}" stroke="#ddd"/>')
-        parts.append(f'<text x="{left - 8}" y="{down + 4}" text-anchor="end">{y} %</text>')
-    for x in range(0, int(most) + 1, 10 if most <= 120 else 50):
-        across, down = place(x, floor)
-        parts.append(f'<text x="{across}" y="{down + 18}" text-anchor="middle">{x} %</text>')
+        parts.append(f'<text x="{left - 8}" y="{down + 4}" text-anchor="end">{share} %</text>')
+    for size in range(0, int(most) + 1, 10 if most <= 120 else 50):
+        across, down = place(size, floor)
+        parts.append(f'<text x="{across}" y="{down + 18}" text-anchor="middle">{size} %</text>')
     parts.append(
         f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 12}" text-anchor="middle">size of new indexes, of the heap</text>'
     )
