@@ -19,10 +19,10 @@ AGREEMENT = 0.001
 """How far, relatively, what is predicted of a question may be from what is planned."""
 
 _FIRST_NODES = 10
-_ROUND_NODES = 8
+_ROUND_NODES = 16
 _ROUNDS = 40
 _SETTLING_ROUNDS = 20
-_CLOSING_ROUNDS = 2
+_CLOSING_ROUNDS = 4
 _CLOSE_ENOUGH = 0.005
 _SMALL = 10
 _SMALL_NODES = 200
@@ -41,7 +41,7 @@ class Effort:
     """
 
     calls: int = 20_000
-    closing: int = 8
+    closing: int = 24
     seconds: float = SECONDS
     noise: float = NOISE
 
@@ -234,19 +234,24 @@ class Search:
 
     def confirm(self, programme: Programme, chosen: int) -> bool:
         """Plan the workload with the chosen set; return whether that showed another cost than was predicted."""
-        if not self._plan({part.name: [chosen] for part in programme.parts}):
-            return False
+        self._plan({part.name: [chosen] for part in programme.parts})
         surprised = False
         for part in programme.parts:
             planned = self.graphs[part.name].find(chosen)
             predicted = programme.answer(part, chosen)
             if planned is None or abs(planned.cost - predicted.cost) <= AGREEMENT * predicted.cost:
                 continue
-            surprised = True
+            if planned.cost < predicted.cost:
+                # a plan that the programme did not have yet
+                surprised |= all(node.used != planned.used or node.cost > planned.cost for node in part.combinations)
+                continue
+            denied = self.denied[part.name]
             for node in part.combinations:
                 # a cheaper plan was possible, and not taken: not even where more indexes are there
-                if contains(chosen, node.used) and node.cost * (1 + AGREEMENT) < planned.cost:
-                    self.denied[part.name][node.used, planned.used | node.used] = None
+                pair = (node.used, planned.used | node.used)
+                if contains(chosen, node.used) and node.cost * (1 + AGREEMENT) < planned.cost and pair not in denied:
+                    denied[pair] = None
+                    surprised = True
         return surprised
 
     def _ask(self, tasks: Sequence[Task]) -> list[tuple[float, ...]]:
