@@ -43,7 +43,7 @@ _SMALLEST_GAIN = 0.25
 def size(setting: Setting) -> Size:
     """Return the size of a BRIN index with these keys; a predicate changes nothing, as a range stays a range."""
     ranges = max(1, math.ceil(setting.table.pages / RANGE))
-    rows = setting.rows / ranges
+    rows = setting.rows * min(1.0, RANGE / max(1, setting.table.pages))
     nulls = any(group.is_null for spread in setting.spreads for group in spread.groups)
     header = maxalign(_TUPLE + (math.ceil(2 * len(setting.columns) / 8) if nulls else 0))
     end, error = 0, 0.1
