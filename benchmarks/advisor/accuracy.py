@@ -22,11 +22,11 @@ from sqlalchemy import Connection, make_url, text
 
 from benchmarks.advisor.tpch import load, write_queries
 from dbtune.index.definition import Index, Key
+from dbtune.index.whatif.comparison import Agreement, Compared, tree
 from dbtune.index.whatif.hypopg import raise_hypopg
 from dbtune.index.whatif.protocol import Question, WhatIf
 from dbtune.index.whatif.real import raise_real
 from dbtune.index.whatif.twin import raise_twin
-from dbtune.index.whatif.twin.comparison import Agreement, Compared, tree
 from dbtune.server import binaries
 from dbtune.server.connection import Target, connect
 from dbtune.server.embedded import EmbeddedServer

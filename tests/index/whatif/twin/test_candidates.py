@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from dbtune.index.definition import Index, Key
 from dbtune.index.whatif import planning
+from dbtune.index.whatif.comparison import tree
 from dbtune.index.whatif.planning import send
 from dbtune.index.whatif.protocol import Known, Question
 from dbtune.index.whatif.real import Real, raise_real
 from dbtune.index.whatif.twin import Twin, raise_twin
-from dbtune.index.whatif.twin.comparison import tree
 from dbtune.server.binaries import Binaries
 from dbtune.server.connection import Target
 from dbtune.snapshot.value import Snapshot

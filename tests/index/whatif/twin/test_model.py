@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection
 
+from dbtune.index.whatif.comparison import compare
 from dbtune.index.whatif.planning import send
 from dbtune.index.whatif.protocol import Question
 from dbtune.index.whatif.twin import Twin
-from dbtune.index.whatif.twin.comparison import compare
 from dbtune.server.connection import server_version_num
 from dbtune.workload.query import Query
 from tests.index.whatif.twin import source
