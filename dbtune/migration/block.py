@@ -1,0 +1,360 @@
+"""The statements that a change sends around the one that it is about, most of them PL/pgSQL that looks before it acts.
+
+They are the same online and offline: what must be decided is decided by the server, in DO blocks, so that a script that
+was printed long ago is as safe as a run. A block that waits commits between two looks, because CREATE INDEX
+CONCURRENTLY waits for every snapshot that is older than its own.
+
+An index that has to go is renamed first, by the block that has found it to be ours, and the name that nobody else uses
+is dropped then, CONCURRENTLY: no script, however it is run, can drop an index by a name that became another's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from textwrap import indent
+
+from dbtune.index.definition import Key
+from dbtune.migration.definition import Definition
+from dbtune.migration.name import digest, qualified, quoted
+from dbtune.sql import quote_literal
+
+SETTINGS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+"""What would cut a build short; the last is there from PostgreSQL 17 on."""
+
+MARK = "dbtune"
+"""The first word of the comment on an index that a revision made."""
+
+_PAUSE_S = 0.5
+_BREAK = "\0"
+_NOTHING = "\1"
+_NAMES = indent(",\n".join(map(quote_literal, SETTINGS)), "    ")
+_ALWAYS = SETTINGS[:3]
+_PATIENCE_S = 2
+_ATTEMPTS = 300
+
+
+def do(body: str, declare: str = "") -> str:
+    """Return a DO block, quoted by a word that is not in it."""
+    tag = "$dbtune$"
+    number = 0
+    while tag in body + declare:
+        number += 1
+        tag = f"$dbtune{number}$"
+    declared = f"DECLARE\n{indent(declare.strip(), '    ')}\n" if declare else ""
+    return f"DO {tag}\n{declared}BEGIN\n{indent(body.strip(), '    ')}\nEND\n{tag}".replace(
+        f"    {_NOTHING}\n", ""
+    ).replace(_BREAK, "\n")
+
+
+def kept(sql: str) -> str:
+    """Return a user's SQL so that blocks are not indented inside of it: a line break may be part of a constant."""
+    return sql.replace("\n", _BREAK)
+
+
+def prepare() -> tuple[str, ...]:
+    """Return what lifts the session's time limits, and remembers them for :func:`restore`."""
+    remember = do(
+        f"""
+FOREACH name IN ARRAY ARRAY[
+{_NAMES}
+] LOOP
+    IF current_setting(name, true) IS NOT NULL THEN
+        PERFORM set_config('dbtune.' || name, current_setting(name), false);
+    END IF;
+END LOOP;
+IF current_setting('transaction_timeout', true) IS NOT NULL THEN  -- there is none before version 17
+    PERFORM set_config('transaction_timeout', '0', false);
+END IF;
+""",
+        "name text;",
+    )
+    return (remember, *(f"SET {name} = 0" for name in _ALWAYS))
+
+
+def restore() -> str:
+    """Return what sets the time limits to what they were, and lets go of the lock."""
+    return do(
+        f"""
+IF current_setting('dbtune.lock', true) <> '' THEN
+    PERFORM pg_advisory_unlock(current_setting('dbtune.lock')::bigint);
+    PERFORM set_config('dbtune.lock', '', false);
+END IF;
+FOREACH name IN ARRAY ARRAY[
+{_NAMES}
+] LOOP
+    IF current_setting('dbtune.' || name, true) <> '' THEN
+        PERFORM set_config(name, current_setting('dbtune.' || name), false);
+        PERFORM set_config('dbtune.' || name, '', false);
+    END IF;
+END LOOP;
+""",
+        "name text;",
+    )
+
+
+def lock_key(table: str) -> int:
+    """Return the key of the advisory lock under which revisions work on a table: a signed number of 64 bits."""
+    return int.from_bytes(hashlib.sha256(f"dbtune indexes {table}".encode()).digest()[:8], signed=True)
+
+
+def turn(table: str, lock: str = "") -> str:
+    """Return PL/pgSQL that waits until no other revision is at work on ``table`` and nobody builds an index on it.
+
+    Polled, because a session that waits in a statement is one that a concurrent build waits for in its turn. ``lock``
+    is another table whose advisory lock stands for all of its partitions.
+    """
+    key = lock_key(lock or table)
+    return f"""
+-- one session at a time; this also waits for a build that went on after its client was gone
+IF coalesce(current_setting('dbtune.lock', true), '') <> '{key}' THEN
+    WHILE NOT pg_try_advisory_lock({key}) LOOP
+        COMMIT;
+        PERFORM pg_sleep({_PAUSE_S});
+    END LOOP;
+    PERFORM set_config('dbtune.lock', '{key}', false);
+    COMMIT;  -- an error further down must not take that note away
+END IF;
+WHILE EXISTS (
+    SELECT FROM pg_stat_progress_create_index AS build JOIN pg_locks AS held USING (pid)
+     WHERE held.relation = to_regclass({quote_literal(table)}) AND held.mode = 'ShareUpdateExclusiveLock'
+       AND held.granted AND pid <> pg_backend_pid()
+       AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+) LOOP
+    COMMIT;
+    PERFORM pg_sleep({_PAUSE_S});
+END LOOP;
+""".strip()
+
+
+def wanted(definition: Definition) -> str:
+    """Return PL/pgSQL that sets ``wanted`` to what pg_get_indexdef() says of the index once it is there.
+
+    It is made on an empty table like the real one and goes again at once: how the server writes a definition is its
+    own affair, and changes with its version.
+    """
+    copy = f"pg_temp.{quoted(definition.index.table)}"
+    here = f"pg_temp.{quoted(definition.name)}"
+    table = quote_literal(definition.table)
+    ddl = "\n".join(map(kept, definition.clauses(on=copy)))
+    return f"""
+-- how this server writes the definition: made on an empty table like the real one
+CREATE TEMPORARY TABLE {quoted(definition.index.table)} (LIKE {definition.table});
+{ddl};
+wanted := regexp_replace(
+    pg_get_indexdef(to_regclass({quote_literal(here)})), ' ON pg_temp(_[0-9]+)?[.]',
+    (SELECT ' ON ' || relnamespace::regnamespace || '.' FROM pg_class WHERE oid = {table}::regclass)
+);
+DROP TABLE {copy};
+""".strip()
+
+
+FOUND = "found record;\nwanted text;\nthing regclass;"
+"""What :func:`look` needs declared."""
+
+
+def look(definition: Definition) -> str:
+    """Return PL/pgSQL that sets ``thing`` to what bears the index's name, NULL if nothing does, and ``found`` to it.
+
+    ``found`` is one row of pg_index with: here, whether it is on the table; sound; definition; comment; needed, by a
+    constraint. All are NULL where the thing is no index.
+    """
+    return f"""
+{wanted(definition)}
+thing := to_regclass({quote_literal(definition.full_name)});
+SELECT indrelid = {quote_literal(definition.table)}::regclass AS here,
+       indisvalid AND indisready AND indislive AS sound,
+       replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') AS definition,
+       obj_description(indexrelid, 'pg_class') AS comment,
+       EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x')) AS needed
+  INTO found FROM pg_index WHERE indexrelid = thing;
+""".strip()
+
+
+def doomed(definition: Definition) -> str:
+    """Return the name, without schema, that an index gets before it is dropped."""
+    return f"dbtune_drop_{digest(definition.full_name)}"
+
+
+def set_aside(definition: Definition) -> str:
+    """Return PL/pgSQL that gives the index the name under which :func:`clear` drops it."""
+    aside = doomed(definition)
+    return f"""
+IF to_regclass({quote_literal(qualified(definition.schema, aside))}) IS NULL THEN
+    ALTER INDEX {definition.full_name} RENAME TO {quoted(aside)};
+END IF;
+""".strip()
+
+
+def clear(definition: Definition) -> str:
+    """Return the statement that drops what was set aside, if anything was."""
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {qualified(definition.schema, doomed(definition))}"
+
+
+def mark(definition: Definition, revision: str = "") -> str:
+    """Return the comment that says whose the index is: the revision that made it and what it was to be."""
+    return " ".join(filter(None, (MARK, revision, definition.digest)))
+
+
+def is_marked(definition: Definition) -> str:
+    """Return PL/pgSQL for whether ``found`` bears such a comment for this definition, whatever the revision."""
+    return f"coalesce(found.comment LIKE {quote_literal(f'{MARK} %{definition.digest}')}, false)"
+
+
+def ready_to_build(definition: Definition, lock: str = "") -> str:
+    """Return the block that leaves the name free for a build, or taken by the very index, sound.
+
+    A leftover of a build of this index is set aside; anything else of that name is an error and stays as it is.
+    ``lock`` is the table under whose lock that is done, the index's own by default.
+    """
+    partitioned = f"{definition.table} is partitioned: make the revision anew where dbtune can see that, with --url"
+    name = definition.full_name
+    return do(
+        f"""
+{turn(definition.table, lock)}
+IF (SELECT relkind FROM pg_class WHERE oid = {quote_literal(definition.table)}::regclass) = 'p' THEN
+    RAISE EXCEPTION '%', {quote_literal(partitioned)};
+END IF;
+{look(definition)}
+IF thing IS NULL OR (found.here AND found.sound AND found.definition = wanted AND NOT found.needed) THEN
+    NULL;  -- to be built, or there
+ELSIF found.here AND NOT found.sound AND NOT found.needed
+      AND (found.definition = wanted OR {is_marked(definition)}) THEN
+    -- what a build left that was cut short
+    {indent(set_aside(definition), "    ").strip()}
+ELSE
+{indent(foreign(name, "upgrade"), "    ")}
+END IF;""",
+        FOUND,
+    )
+
+
+def foreign(name: str, again: str) -> str:
+    """Return PL/pgSQL that refuses to touch what bears the index's name and is another thing."""
+    return f"""RAISE EXCEPTION '%', format(
+    '%s is %s and not this revision''s "%s": it is left alone; rename or drop it, then {again} again',
+    {quote_literal(name)}, coalesce('"' || found.definition || '"', 'no index'), wanted
+);"""
+
+
+def no_duplicates(definition: Definition) -> str:
+    """Return the block that fails where rows are not unique as a unique index wants them, with samples.
+
+    Sent by itself, after a leftover is gone: that of a unique index rejects writes, rows or not.
+    """
+    index = definition.index
+    keys = [_grouped(key) for key in index.keys]
+    conditions = [f"({kept(index.predicate)})"] if index.predicate else []
+    conditions += [f"{key} IS NOT NULL" for key in keys] if definition.nulls_distinct else []
+    where = f"\n         WHERE {' AND '.join(conditions)}" if conditions else ""
+    name = quote_literal(definition.full_name)
+    return do(
+        f"""
+IF to_regclass({name}) IS NULL THEN
+    SELECT string_agg(sample, ', ') INTO duplicates FROM (
+        SELECT format('(%s) %s times', concat_ws(', ', {", ".join(f"({key})::text" for key in keys)}), count(*))
+          FROM {definition.table}{where}
+         GROUP BY {", ".join(keys)} HAVING count(*) > 1 LIMIT 3
+    ) AS more_than_one (sample);
+    IF duplicates IS NOT NULL THEN
+        RAISE EXCEPTION '%', format('%s cannot be made: not unique are %s, and maybe more', {name}, duplicates);
+    END IF;
+END IF;""",
+        "duplicates text;",
+    )
+
+
+def _grouped(key: Key) -> str:
+    """Return a key as GROUP BY takes it."""
+    collated = f" COLLATE {key.collation}" if key.collation else ""
+    return f"{quoted(key.text) if key.is_column else f'({kept(key.text)})'}{collated}"
+
+
+def assert_there(definition: Definition, comment: str | None = None) -> str:
+    """Return the block that fails unless the index is there, sound, and as it is to be; ``comment`` is put on it.
+
+    Sent in the transaction that notes the revision as done, so that neither is there without the other. A comment of
+    somebody else's stays.
+    """
+    name = definition.full_name
+    commented = ""
+    if comment is not None:
+        commented = f"""
+IF found.comment IS NULL THEN
+    COMMENT ON INDEX {name} IS {quote_literal(comment)};
+END IF;"""
+    return do(f"{assert_sound(definition)}{commented}", FOUND)
+
+
+def ready_to_drop(definition: Definition, *, only_marked: bool, unless: str = "", again: str = "downgrade") -> str:
+    """Return the block that sets the index aside, if it is there.
+
+    ``only_marked`` spares an index that bears somebody else's comment; without it the definition alone decides.
+    ``unless`` is PL/pgSQL that fails where the index must stay. What a constraint needs is never dropped.
+    """
+    return do(
+        f"""
+{turn(definition.table)}
+{unless.strip() or _NOTHING}
+{look(definition)}
+IF thing IS NULL THEN
+    NULL;  -- gone
+ELSIF {may_go(only_marked=only_marked, definition=definition)} THEN
+    {indent(set_aside(definition), "    ").strip()}
+ELSE
+{indent(foreign(definition.full_name, again), "    ")}
+END IF;""",
+        FOUND,
+    )
+
+
+def may_go(definition: Definition, *, only_marked: bool) -> str:
+    """Return PL/pgSQL for whether ``found`` is the index and may be dropped."""
+    ours = f"(\n    {is_marked(definition)}\n    OR (found.comment IS NULL AND found.definition = wanted)\n)"
+    return f"found.here AND NOT found.needed AND {ours if only_marked else 'found.definition = wanted'}"
+
+
+def patiently(statements: str) -> str:
+    """Return PL/pgSQL that tries statements that lock out others, giving up its place in the queue each time.
+
+    Whoever waits for such a lock holds up all that come after: so it waits for two seconds, lets them pass, and tries
+    again, for a quarter of an hour.
+    """
+    return f"""
+FOR attempt IN 1..{_ATTEMPTS} LOOP
+    BEGIN
+        PERFORM set_config('lock_timeout', '{_PATIENCE_S}s', true);
+{indent(statements.strip(), "        ")}
+        EXIT;
+    EXCEPTION WHEN lock_not_available THEN
+        IF attempt = {_ATTEMPTS} THEN
+            RAISE;
+        END IF;
+    END;
+    COMMIT;
+    PERFORM pg_sleep({_PATIENCE_S} * random());
+END LOOP;
+""".strip()
+
+
+def assert_sound(definition: Definition) -> str:
+    """Return PL/pgSQL that fails unless the index is there, sound, and as it is to be."""
+    return f"""
+{look(definition)}
+IF thing IS NULL OR found.here IS NOT TRUE OR NOT found.sound OR found.definition <> wanted THEN
+    RAISE EXCEPTION '%', format(
+        '%s is missing, not valid, or not "%s": see what it is, then upgrade again',
+        {quote_literal(definition.full_name)}, wanted
+    );
+END IF;""".strip()
+
+
+def assert_gone(definition: Definition, again: str = "downgrade") -> str:
+    """Return the block that fails while the index, or what was set aside of it, is still there."""
+    aside = qualified(definition.schema, doomed(definition))
+    return do(
+        f"""
+IF to_regclass({quote_literal(definition.full_name)}) IS NOT NULL
+   OR to_regclass({quote_literal(aside)}) IS NOT NULL THEN
+    RAISE EXCEPTION '%', {quote_literal(f"{definition.full_name} is still there: {again} again")};
+END IF;"""
+    )

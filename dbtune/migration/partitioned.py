@@ -1,0 +1,150 @@
+"""Indexes of partitioned tables, which cannot be built CONCURRENTLY in one go.
+
+An index on the parent alone comes first: it is not valid yet, but new partitions get theirs from it. Then one after
+the other each partition's index is built CONCURRENTLY and attached; the last one makes the parent's valid. Each step
+is taken only where it is still missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from textwrap import indent
+
+from dbtune import sql
+from dbtune.migration import block, members
+from dbtune.migration.catalog import Partition
+from dbtune.migration.create import CreateIndex
+from dbtune.migration.definition import Definition
+from dbtune.migration.step import Change, Members, Steps, listed
+from dbtune.sql import quote_literal
+
+_ENDING = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatePartitioned:
+    """Make an index on a partitioned table. ``partitions`` are those known now; others are found when it is run."""
+
+    definition: Definition
+    partitions: tuple[Partition, ...] = ()
+    comment: str | None = None
+
+    @property
+    def title(self) -> str:
+        """A line that says what it does."""
+        return CreateIndex(definition=self.definition).title
+
+    @property
+    def table(self) -> str:
+        """The table, as SQL with its schema."""
+        return self.definition.table
+
+    def steps(self, revision: str = "") -> Steps:
+        """Return what it sends."""
+        comment = self.comment if self.comment is not None else block.mark(self.definition, revision)
+        return Steps(
+            prepare=block.prepare(),
+            outside=(_only(self.definition, self.table),),
+            members=self.members(),
+            after=(f"ANALYZE {self.table}",) if self.definition.has_expression else (),
+            restore=(block.restore(),),
+            inside=(block.assert_there(self.definition, comment),),
+        )
+
+    def members(self) -> Members:
+        """Return what it sends for the partitions."""
+        part = self.definition.on(members.SCHEMA, members.TABLE, members.INDEX)
+        attach = f"ALTER INDEX {members.ABOVE} ATTACH PARTITION {part.full_name};"
+        name = quote_literal(self.definition.full_name)
+        return Members(
+            root=self.definition.index.relation,
+            index=self.definition.name,
+            ending=self.definition.digest[:_ENDING],
+            known=tuple((p.schema, p.name, p.parent_schema, p.parent_name, p.kind == "p") for p in self.partitions),
+            tree=sql.load("migration_unindexed").replace(":table", quote_literal(self.table)).replace(":index", name),
+            leaf=(
+                block.ready_to_build(part, self.table),
+                block.clear(part),
+                *((block.no_duplicates(part),) if part.index.unique else ()),
+                part.ddl(concurrently=True, if_not_exists=True),
+                block.do(block.patiently(attach)),
+            ),
+            branch=(_only(part, self.table), block.do(block.patiently(attach))),
+        )
+
+    def reverse(self) -> Change:
+        """Return the drop of it, with those of all partitions."""
+        return DropPartitioned(definition=self.definition, partitions=self.partitions, only_marked=True)
+
+    def sql(self) -> tuple[str, ...]:
+        """Return all its statements, for the partitions that are known."""
+        return listed(self.steps())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropPartitioned:
+    """Drop the index of a partitioned table with those of its partitions, under a lock that is had for a moment."""
+
+    definition: Definition
+    partitions: tuple[Partition, ...] = ()
+    only_marked: bool = False
+    comment: str | None = None
+
+    @property
+    def title(self) -> str:
+        """A line that says what it does."""
+        return f"drop index {self.definition.name} on {self.definition.schema}.{self.definition.index.table}"
+
+    @property
+    def table(self) -> str:
+        """The table, as SQL with its schema."""
+        return self.definition.table
+
+    def steps(self, revision: str = "") -> Steps:
+        """Return what it sends."""
+        again = "downgrade" if self.only_marked else "upgrade"
+        drop = block.patiently(f"DROP INDEX {self.definition.full_name};")
+        body = f"""
+{block.turn(self.table)}
+{block.look(self.definition)}
+IF thing IS NULL THEN
+    NULL;  -- gone
+ELSIF {block.may_go(self.definition, only_marked=self.only_marked)} THEN
+{indent(drop, "    ")}
+ELSE
+{indent(block.foreign(self.definition.full_name, again), "    ")}
+END IF;
+"""
+        return Steps(
+            prepare=block.prepare(),
+            outside=(block.do(body, block.FOUND),),
+            restore=(block.restore(),),
+            inside=(block.assert_gone(self.definition, again),),
+        )
+
+    def reverse(self) -> Change:
+        """Return the change that makes it again."""
+        return CreatePartitioned(definition=self.definition, partitions=self.partitions, comment=self.comment)
+
+    def sql(self) -> tuple[str, ...]:
+        """Return all its statements."""
+        return listed(self.steps())
+
+
+def _only(definition: Definition, lock: str) -> str:
+    """Return the block that makes the index of a table that has partitions, without theirs."""
+    create = "\n".join(map(block.kept, definition.clauses(only=True))) + ";"
+    return block.do(
+        f"""
+{block.turn(definition.table, lock)}
+{block.look(definition)}
+IF thing IS NULL THEN
+{indent(block.patiently(create), "    ")}
+ELSIF found.here AND found.definition = wanted AND NOT found.needed THEN
+    NULL;  -- there, whole or not yet
+ELSE
+{indent(block.foreign(definition.full_name, "upgrade"), "    ")}
+END IF;
+""",
+        block.FOUND,
+    )
