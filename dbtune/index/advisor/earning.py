@@ -107,7 +107,7 @@ class Earning:
         return 0.0
 
     def _repeats(self, index: Index) -> bool:
-        """Return whether the index begins as a unique one does, or has all columns of one first."""
+        """Return whether the index begins as a unique one does, or has the columns first that one begins with."""
         if index.method != "btree" or index.predicate is not None:
             return False
         table = self._schema.snapshot.table(*index.relation)
@@ -117,5 +117,8 @@ class Earning:
         if any(
             len(each) <= len(keys) and set(keys[: len(each)]) == each for each in self._standing.unique_columns(table)
         ):
+            return True
+        unique = [held.columns for each, held in self._standing.of(table) if each.is_unique and held.predicate is None]
+        if len(keys) > 1 and any(set(each[: len(keys)]) == set(keys) for each in unique):
             return True
         return self._standing.is_kept_prefix(Index(schema=index.schema, table=index.table, keys=index.keys))
