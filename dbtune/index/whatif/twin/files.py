@@ -25,10 +25,14 @@ class Files:
         """Return what the file of the relation with this pg_class.relfilenode holds (its first gigabyte)."""
         return (self.folder / str(node)).read_bytes()
 
-    def head(self, node: int) -> bytes:
-        """Return the first page of that file."""
+    def beginning(self, node: int, size: int) -> bytes:
+        """Return the first ``size`` bytes of that file."""
         with (self.folder / str(node)).open("rb") as file:
-            return file.read(BLOCK)
+            return file.read(size)
+
+    def head(self, node: int) -> bytes:
+        """Return its first page."""
+        return self.beginning(node, BLOCK)
 
     def remove(self, node: int) -> None:
         """Remove the file of that number, which must be no relation's any more."""

@@ -7,7 +7,7 @@ memory or in its WAL is ever about them; then pg_class.relfilenode is told to it
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, RowMapping, text
 
@@ -64,6 +64,8 @@ class Storage:
         self._empty: int | None = None
         self._levels: dict[int, int] = {}
         self._left: list[int] = []
+        self._written: dict[int, int] = {}
+        self._indexes: dict[int, Change] = {}
 
     def relations(self) -> dict[int, Relation]:
         """Return all tables and indexes by OID."""
@@ -109,7 +111,25 @@ class Storage:
             self._left.append(relation.node)
             if relation.method == "btree":
                 self._levels[node] = level
-        return Change(oid=relation.oid, node=node, relpages=pages, reltuples=tuples)
+        change = self._indexes[relation.oid] = Change(oid=relation.oid, node=node, relpages=pages, reltuples=tuples)
+        return change
+
+    def resize(self, oids: Collection[int], factor: float) -> None:
+        """Make indexes so many times as large as :meth:`index` made them, of the same height, and commit.
+
+        A factor of 1 gives them the files again that they had.
+        """
+        changes, made = [], []
+        for oid in oids:
+            change = self._indexes[oid]
+            if factor != 1 and change.node and change.relpages > 0:
+                pages = max(1, round(change.relpages * factor))
+                content = self._files.beginning(change.node, self._written[change.node])
+                change = replace(change, node=self._make(content, pages), relpages=pages)
+                made.append(change.node)
+            changes.append(change)
+        self.replace(changes)
+        self._left += made  # until the next time
 
     def replace(self, changes: Sequence[Change]) -> None:
         """Tell the server, commit, and remove the indexes' small files, which nothing reads any more."""
@@ -159,6 +179,7 @@ class Storage:
         node = self._next
         self._next += 1
         self._files.write(node, content, pages)
+        self._written[node] = len(content)
         return node
 
     def _nothing(self) -> int:

@@ -128,6 +128,15 @@ class Twin:
         with translated(self._cluster.target):
             return self._plan(question, live)
 
+    def resize(self, ids: Collection[int], factor: float) -> None:
+        """Make candidates so many times as large as estimated; 1 makes them as they were. Heights stay.
+
+        :raises ServerError: the server is lost.
+        """
+        trees = (self._switches.candidates.get(each, ()) for each in ids)
+        with translated(self._cluster.target):
+            self._storage.resize([each.oid for tree in trees for each in tree if each.kind == "i"], factor)
+
     def close(self) -> None:
         """Stop the server and remove its folder."""
         self._opened.close()

@@ -282,3 +282,23 @@ def test_settings_and_search_path_are_productions(own: Twin, production: Connect
     shown = {n: planning.send(own.connection, f"SHOW {n}")[0] for n in ("random_page_cost", "search_path", "jit")}
     own.connection.rollback()
     assert shown == {"random_page_cost": "4", "search_path": '"$user", public', "jit": "off"}
+
+
+@pytest.mark.parametrize("name", ["covering", "partitioned"])
+def test_candidates_can_be_made_larger_and_as_they_were(own: Twin, name: str) -> None:
+    index, statement = BTREES[name]
+    (known,) = own.add([index])
+    question = Question(name=name, query=Query(name=name, statement=statement))
+    files = set(own.cluster.data.glob("base/*/3*"))
+
+    def cost(factor: float) -> float:
+        own.resize([known.id], factor)
+        answer = own.plan(question, [known.id])
+        assert known.id in answer.used
+        return answer.cost
+
+    before = own.plan(question, [known.id]).cost
+    assert cost(0.5) <= before < cost(30.0)
+    assert cost(1.0) == before
+    assert set(own.cluster.data.glob("base/*/3*")) == files
+    own.check()
