@@ -15,7 +15,8 @@ _RESERVED = frozenset({"collation", "concurrently", "lateral", "tablesample"})
 
 def quoted(name: str) -> str:
     """Return ``name`` as an identifier, in quotes where it needs them."""
-    return quote_identifier(name) if name in _RESERVED else definition.quoted(name)
+    # SQLAlchemy says whether it needs quotes; what it puts into them is for drivers that look for %
+    return quote_identifier(name) if name in _RESERVED or definition.quoted(name) != name else name
 
 
 def qualified(schema: str, name: str) -> str:

@@ -41,16 +41,19 @@ class Written:
 
 
 class Project:
-    """One Alembic environment. ``config`` is its alembic.ini.
+    """One Alembic environment. ``config`` is its alembic.ini, or a pyproject.toml that says it all.
 
-    :raises BadFile: there is none, or it names no environment.
+    :raises BadFile: there is none.
     """
 
     def __init__(self, config: Path) -> None:
-        if not config.is_file():
+        beside = config.with_name("pyproject.toml")
+        toml = beside if beside.is_file() and "[tool.alembic]" in beside.read_text(encoding="utf-8") else None
+        ini = config if config.is_file() and config.suffix != ".toml" else None
+        if ini is None and toml is None:
             raise BadFile(config, "no such file; name the project's alembic.ini with --config")
         self.path = config
-        self.config = Config(str(config), cmd_opts=Namespace(quiet=True))
+        self.config = Config(ini, toml_file=toml, cmd_opts=Namespace(quiet=True))
 
     def write(
         self,

@@ -1,0 +1,82 @@
+"""Outside judges on generated revisions: squawk on their SQL, pytest-alembic on the project that they are in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_alembic.tests import test_single_head_revision, test_up_down_consistency, test_upgrade
+from sqlalchemy import Connection, Engine, NullPool, create_engine
+
+from tests.migration.conftest import Host, Run
+
+__all__ = ["test_single_head_revision", "test_up_down_consistency", "test_upgrade"]
+
+SQUAWK = shutil.which("squawk") or shutil.which("squawk", path=str(Path(sys.executable).parent))
+STATEMENTS = [
+    "CREATE INDEX item_a ON shop.item (owner)",
+    "CREATE INDEX item_b ON shop.item (lower(name) DESC) WHERE note <> ':y%?'",
+    "CREATE UNIQUE INDEX item_c ON shop.item (id) INCLUDE (owner)",
+    "ALTER TABLE shop.item ADD CONSTRAINT item_d UNIQUE (id, owner)",
+    "CREATE INDEX log_a ON shop.log (n)",
+    "DROP INDEX shop.item_old",
+]
+MORE = """
+CREATE INDEX item_old ON shop.item (made);
+CREATE TABLE shop.log (at date, n int) PARTITION BY RANGE (at);
+CREATE TABLE shop.log_1 PARTITION OF shop.log FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+"""
+
+
+@pytest.fixture
+def full(host: Host, run: Run, db: Connection) -> Host:
+    """A host with a revision of each kind."""
+    run(MORE)
+    (host.folder / "alembic" / "versions" / "start.py").write_text(
+        "revision, down_revision, branch_labels, depends_on = 'start', None, None, None\n"
+        "def upgrade(): pass\ndef downgrade(): pass\n"
+    )
+    for text in STATEMENTS:
+        host.new(text, db)
+    return host
+
+
+@pytest.fixture
+def alembic_config(full: Host) -> dict[str, Any]:
+    return {"file": str(full.ini), "script_location": str(full.folder / "alembic")}
+
+
+@pytest.fixture
+def alembic_engine(database_url: str) -> Iterator[Engine]:
+    engine = create_engine(database_url, poolclass=NullPool)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.skipif(SQUAWK is None, reason="squawk is not installed: pip install squawk-cli")
+@pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
+def test_squawk_finds_nothing(full: Host, direction: str) -> None:
+    script = full.alembic(direction, "start:head" if direction == "upgrade" else "head:start", sql=True)
+    done = subprocess.run(
+        [str(SQUAWK), "--reporter", "json"], input=script, capture_output=True, text=True, check=False
+    )
+    found = [(each["rule_name"], script.splitlines()[each["line"]]) for each in json.loads(done.stdout or "[]")]
+    assert found == []
+    assert done.returncode == 0
+
+
+def test_up_and_down_three_times(full: Host, run: Run) -> None:
+    seen = set()
+    for _ in range(3):
+        full.alembic("upgrade", "head")
+        up = tuple(run("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'shop' ORDER BY 1"))
+        full.alembic("downgrade", "base")
+        down = tuple(run("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'shop' ORDER BY 1"))
+        seen.add((up, down))
+    assert len(seen) == 1
