@@ -20,7 +20,7 @@ from dbtune.server.embedded import EmbeddedServer
 from dbtune.snapshot import file, read
 from dbtune.workload import lexer
 from dbtune.workload.lexer import Kind
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, settle
 
 
 @pytest.fixture
@@ -236,8 +236,7 @@ def test_production_is_read_by_catalog_queries_and_plain_explain_only(
     run: Run, logging: Path, items: Connection
 ) -> None:
     counted = "SELECT n_tup_ins + n_tup_upd + n_tup_del, seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables"
-    items.exec_driver_sql("SELECT pg_stat_force_next_flush()")
-    items.commit()
+    settle(items)
     before = items.exec_driver_sql(counted).one()
     items.rollback()
     start = logging.stat().st_size
@@ -270,8 +269,7 @@ def test_production_is_read_by_catalog_queries_and_plain_explain_only(
         assert bare.upper().startswith(("SELECT", "WITH", "LOCK TABLE")), statement
         if bare.upper().startswith(("SELECT", "WITH")):
             assert not re.search(r"\b(FROM|JOIN)\s+(public\.)?item\b", bare), statement
-    items.exec_driver_sql("SELECT pg_stat_force_next_flush()")
-    items.commit()
+    settle(items)
     assert items.exec_driver_sql(counted).one() == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -13,8 +14,16 @@ from dbtune.index.whatif.protocol import Question, WhatIf
 from dbtune.server.connection import reason
 
 
-def mismatches(connection: Connection, whatif: WhatIf, questions: Sequence[Question]) -> Mapping[str, str]:
-    """Return, by question, how the plans differ; nothing for a question that either server refuses.
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """How many questions both servers plan, and by question how those plans differ that do."""
+
+    compared: int = 0
+    mismatches: Mapping[str, str] = field(default_factory=dict)
+
+
+def self_test(connection: Connection, whatif: WhatIf, questions: Sequence[Question]) -> SelfTest:
+    """Compare the plans of questions that neither server refuses.
 
     :raises ServerError: the connection is lost.
     """
@@ -22,7 +31,8 @@ def mismatches(connection: Connection, whatif: WhatIf, questions: Sequence[Quest
         compared = compare(whatif, questions, connection).pairs
     except DBAPIError as error:
         raise ServerError(f"the connection was lost during the self-test: {reason(error)}") from None
-    return {each.question: said for each in compared if (said := _difference(each, whatif.method)) is not None}
+    differing = {each.question: said for each in compared if (said := _difference(each, whatif.method)) is not None}
+    return SelfTest(len(compared), differing)
 
 
 def _difference(each: Compared, method: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from dbtune.index.advisor.advisor import advise
 from dbtune.index.advisor.compression import compressed
 from dbtune.index.advisor.measuring import measure
 from dbtune.index.advisor.questions import questions
-from dbtune.index.advisor.selftest import mismatches
+from dbtune.index.advisor.selftest import SelfTest, self_test
 from dbtune.index.advisor.wanted import Wanted
 from dbtune.index.advisor.workers import jobs_for, workers
 from dbtune.index.whatif.making import Method, Source
@@ -66,7 +66,7 @@ def run(
     whatif = source.raised(progress)
     try:
         asked = questions(compressed(queries, snapshot).queries)
-        differing = _self_test(session, snapshot, whatif, queries, progress)
+        tested = _self_test(session, snapshot, whatif, queries, progress)
         measurer = partial(measure, _copy(session), throw_away=True, progress=progress) if session.measure else None
         with workers(source, jobs_for(len(asked), session.jobs), session.cluster) as found:
             advice = advise(
@@ -76,14 +76,14 @@ def run(
                 wanted,
                 workers=found,
                 requests=() if session.requests is None else requests.read(session.requests),
-                mismatches=differing,
+                mismatches=tested.mismatches,
                 measure=measurer,
                 progress=progress,
             )
     finally:
         whatif.close()
     _check_tables(advice, queries)
-    return _with_self_test(advice, differing, len(asked), session)
+    return _with_self_test(advice, tested, session)
 
 
 def _copy(session: Session) -> Target:
@@ -108,26 +108,31 @@ def _snapshot(session: Session) -> Snapshot:
 
 def _self_test(
     session: Session, snapshot: Snapshot, whatif: WhatIf, queries: Sequence[Query], progress: Callable[[str], None]
-) -> Mapping[str, str]:
+) -> SelfTest:
     """Compare the twin's plans with the server's where there is a server to ask."""
     if session.method is not Method.TWIN or session.target is None:
-        return {}
+        return SelfTest()
     progress("comparing the twin's plans with the server's")
     with connect(session.target) as connection, translated(session.target):
-        return mismatches(connection, whatif, questions(compressed(queries, snapshot).queries))
+        return self_test(connection, whatif, questions(compressed(queries, snapshot).queries))
 
 
-def _with_self_test(advice: Advice, differing: Mapping[str, str], asked: int, session: Session) -> Advice:
+def _with_self_test(advice: Advice, tested: SelfTest, session: Session) -> Advice:
     if session.method is not Method.TWIN:
         return advice
     if session.target is None:
         said = "the twin's plans were not compared with the server's, for there was none to ask"
         return replace(advice, notes=(*advice.notes, said))
+    differing = tested.mismatches
     if not differing:
-        return replace(advice, notes=(*advice.notes, f"the twin plans all {asked} questions as the server does"))
+        which = "the one question" if tested.compared == 1 else f"all {tested.compared} questions"
+        said = f"the twin plans {which} as the server does"
+        return replace(advice, notes=(*advice.notes, said)) if tested.compared else advice
     named = ", ".join(sorted(differing)[:_SHOWN])
     more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-    said = f"the twin plans {len(differing)} of {asked} questions otherwise than the server does: {named}{more}"
+    said = (
+        f"the twin plans {len(differing)} of {tested.compared} questions otherwise than the server does: {named}{more}"
+    )
     return replace(advice, warnings=(*advice.warnings, said))
 
 
