@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -290,7 +289,6 @@ def _bare(statement: str) -> str:
     return " ".join("".join(t.text for t in tokens).split())
 
 
-@pytest.mark.skipif(os.cpu_count() is None, reason="unknown number of processors")
 def test_a_local_cluster_of_two_worker_processes_gives_the_same_answer(run: Run) -> None:
     distributed = pytest.importorskip("distributed")
     alone = run("advise", "--format", "json")
