@@ -117,6 +117,16 @@ def advise(
         str | None,
         typer.Option(metavar="ADDRESS", help="Ask on the workers of this Dask scheduler.", show_default=False),
     ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write an Alembic revision for each index, the evidence in its docstring.")
+    ] = False,
+    alembic_config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", help="The alembic.ini of the project to --write to.")
+    ] = Path("alembic.ini"),
+    head: Annotated[
+        str | None,
+        typer.Option(metavar="REVISION", help="The head that --write follows, of several.", show_default=False),
+    ] = None,
     fail_on: Annotated[
         Sureness, typer.Option(help="Exit 1 if an index of this confidence or better is advised.")
     ] = Sureness.NEVER,
@@ -155,6 +165,10 @@ def advise(
         raise UsageError(
             "--measure runs the workload: give a copy with --copy URL, or say --throw-away if --url is one"
         )
+    if write:
+        from dbtune.migration.project import Project
+
+        Project(alembic_config)  # what is wrong with it is better told before the work
     if pg_bindir is not None:
         os.environ[config.PG_BINDIR_VARIABLE] = str(pg_bindir.expanduser().absolute())  # workers read it as well
     chosen = workload.choose(query_dir, names or [])
@@ -176,6 +190,8 @@ def advise(
     text = _render(advice, format, output_file)
     if text or output_file is not None:  # no statements are no line
         output.write(text, output_file)
+    if write:
+        _write(advice, alembic_config, head, quiet=quiet or (output_file is None and format is not AdviceFormat.TABLE))
     _exit(advice, fail_on, problems=bool(chosen.problems))
 
 
@@ -188,6 +204,15 @@ def _target(
     if snapshot is not None and url is None and what_if is WhatIfMethod.TWIN and not throw_away:
         return None
     return server.resolve(url, output.note(quiet))
+
+
+def _write(advice: Advice, alembic_config: Path, head: str | None, *, quiet: bool) -> None:
+    from dbtune.migration.advised import write_revisions
+
+    written = write_revisions(advice, alembic_config, head=head)
+    if not quiet:
+        for path in written:
+            typer.echo(f"wrote {path}")
 
 
 def _copy(url: str | None) -> Target | None:

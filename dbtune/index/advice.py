@@ -70,7 +70,8 @@ class Recommendation:
     """An index to make. ``bytes`` are estimated; ``saves`` is what the workload's cost would rise without it.
 
     ``write_cost`` is what keeping it up to date costs in the same unit. ``redundant`` are existing indexes that it
-    makes superfluous. ``needs_extension`` must be made first. ``reasons`` say how it was thought of.
+    makes superfluous. ``needs_extension`` must be made first. ``partitioned`` says that its table is. ``reasons`` say
+    how it was thought of.
     """
 
     index: Index
@@ -83,6 +84,7 @@ class Recommendation:
     reasons: tuple[str, ...] = ()
     redundant: tuple[str, ...] = ()
     needs_extension: str | None = None
+    partitioned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from dbtune.migration import asked, catalog, evidence
 from dbtune.migration.create import CreateIndex
 from dbtune.migration.definition import Definition
 from dbtune.migration.name import checked
+from dbtune.migration.partitioned import CreatePartitioned
 from dbtune.migration.project import Project
 from dbtune.migration.statement import Relation
 from dbtune.migration.step import Change
@@ -40,7 +41,7 @@ def change(recommendation: Recommendation, connection: Connection | None = None)
     """
     found = definition(recommendation.index)
     if connection is None:
-        return CreateIndex(definition=found)
+        return CreatePartitioned(definition=found) if recommendation.partitioned else CreateIndex(definition=found)
     return asked.made(catalog.settle(connection, found, Relation(found.schema, found.index.table)))
 
 

@@ -83,6 +83,7 @@ def recommendations(
                 reasons=candidate.reasons if candidate is not None else (),
                 redundant=redundant.get(index, ()),
                 needs_extension=candidate.needs_extension if candidate is not None else None,
+                partitioned=(table := case.snapshot.table(*index.relation)) is not None and table.kind == "p",
             )
         )
     return tuple(sorted(made, key=lambda r: (-r.saves, r.index.target)))
