@@ -41,9 +41,13 @@ def do(body: str, declare: str = "") -> str:
         number += 1
         tag = f"$dbtune{number}$"
     declared = f"DECLARE\n{indent(declare.strip(), '    ')}\n" if declare else ""
-    return f"DO {tag}\n{declared}BEGIN\n{indent(body.strip(), '    ')}\nEND\n{tag}".replace(
-        f"    {_NOTHING}\n", ""
-    ).replace(_BREAK, "\n")
+    return f"DO {tag}\n{declared}BEGIN\n{within(body)}END\n{tag}"
+
+
+def within(body: str) -> str:
+    """Return PL/pgSQL as it stands in the lines of a block."""
+    lines = indent(f"{body.strip()}\n", "    ")
+    return lines.replace(f"    {_NOTHING}\n", "").replace(_BREAK, "\n")
 
 
 def kept(sql: str) -> str:
@@ -141,8 +145,10 @@ def wanted(definition: Definition) -> str:
 CREATE TEMPORARY TABLE {quoted(definition.index.table)} (LIKE {definition.table});
 {ddl};
 wanted := regexp_replace(
-    pg_get_indexdef(to_regclass({quote_literal(here)})), ' ON pg_temp(_[0-9]+)?[.]',
-    (SELECT ' ON ' || relnamespace::regnamespace || '.' FROM pg_class WHERE oid = {table}::regclass)
+    pg_get_indexdef(to_regclass({quote_literal(here)})),
+    ' ON pg_temp(_[0-9]+)?[.]',
+    (SELECT ' ON ' || relnamespace::regnamespace || '.'
+       FROM pg_class WHERE oid = {table}::regclass)
 );
 DROP TABLE {copy};
 """.strip()
@@ -170,6 +176,11 @@ SELECT indrelid = {quote_literal(definition.table)}::regclass AS here,
 """.strip()
 
 
+def shared(definition: Definition) -> tuple[tuple[str, str], ...]:
+    """Return the lines that most blocks about an index begin with, by the name that a file gives them."""
+    return ("TURN", within(turn(definition.table))), ("LOOK", within(look(definition)))
+
+
 def doomed(definition: Definition) -> str:
     """Return the name, without schema, that an index gets before it is dropped."""
     return f"dbtune_drop_{digest(definition.full_name)}"
@@ -180,7 +191,8 @@ def set_aside(definition: Definition) -> str:
     aside = doomed(definition)
     return f"""
 IF to_regclass({quote_literal(qualified(definition.schema, aside))}) IS NULL THEN
-    ALTER INDEX {definition.full_name} RENAME TO {quoted(aside)};
+    ALTER INDEX {definition.full_name}
+    RENAME TO {quoted(aside)};
 END IF;
 """.strip()
 
@@ -206,13 +218,14 @@ def ready_to_build(definition: Definition, lock: str = "") -> str:
     A leftover of a build of this index is set aside; anything else of that name is an error and stays as it is.
     ``lock`` is the table under whose lock that is done, the index's own by default.
     """
-    partitioned = f"{definition.table} is partitioned: make the revision anew where dbtune can see that, with --url"
+    partitioned = f"{definition.table} is partitioned: make this revision with --url"
     name = definition.full_name
     return do(
         f"""
 {turn(definition.table, lock)}
 IF (SELECT relkind FROM pg_class WHERE oid = {quote_literal(definition.table)}::regclass) = 'p' THEN
-    RAISE EXCEPTION '%', {quote_literal(partitioned)};
+    RAISE EXCEPTION '%',
+        {quote_literal(partitioned)};
 END IF;
 {look(definition)}
 IF thing IS NULL OR (found.here AND found.sound AND found.definition = wanted AND NOT found.needed) THEN
@@ -232,7 +245,8 @@ def foreign(name: str, again: str) -> str:
     """Return PL/pgSQL that refuses to touch what bears the index's name and is another thing."""
     return f"""RAISE EXCEPTION '%', format(
     '%s is %s and not this revision''s "%s": it is left alone; rename or drop it, then {again} again',
-    {quote_literal(name)}, coalesce('"' || found.definition || '"', 'no index'), wanted
+    {quote_literal(name)},
+    coalesce('"' || found.definition || '"', 'no index'), wanted
 );"""
 
 
@@ -280,7 +294,8 @@ def assert_there(definition: Definition, comment: str | None = None) -> str:
     if comment is not None:
         commented = f"""
 IF found.comment IS NULL THEN
-    COMMENT ON INDEX {name} IS {quote_literal(comment)};
+    COMMENT ON INDEX {name}
+    IS {quote_literal(comment)};
 END IF;"""
     return do(f"{assert_sound(definition)}{commented}", FOUND)
 
@@ -355,6 +370,7 @@ def assert_gone(definition: Definition, again: str = "downgrade") -> str:
         f"""
 IF to_regclass({quote_literal(definition.full_name)}) IS NOT NULL
    OR to_regclass({quote_literal(aside)}) IS NOT NULL THEN
-    RAISE EXCEPTION '%', {quote_literal(f"{definition.full_name} is still there: {again} again")};
+    RAISE EXCEPTION '%',
+        {quote_literal(f"{definition.full_name} is still there: {again} again")};
 END IF;"""
     )

@@ -45,6 +45,7 @@ class CreateIndex:
             cleanup=2,
             restore=(block.restore(),),
             inside=(block.assert_there(self.definition, comment),),
+            shared=block.shared(self.definition),
         )
 
     def reverse(self) -> Change:

@@ -50,6 +50,7 @@ class DropIndex:
             outside=self.remove(),
             restore=(block.restore(),),
             inside=(block.assert_gone(self.definition, self.again),),
+            shared=block.shared(self.definition),
         )
 
     def reverse(self) -> Change:

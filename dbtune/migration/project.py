@@ -16,6 +16,7 @@ from alembic.autogenerate import RevisionContext
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError, asbool
 
 from dbtune.errors import BadFile, UsageError
@@ -83,6 +84,8 @@ class Project:
                 revision = rev_id or digest("\n".join((down_revision or "base", *change.sql())))
                 if len(revision) > LONGEST_ID:
                     raise UsageError(f"revision {revision}: longer than the {LONGEST_ID} characters that Alembic keeps")
+                if any(each.revision == revision for each in directory.walk_revisions()):
+                    raise UsageError(f"{self.path}: there is a revision {revision} already")
                 made = self._written(directory, change, evidence, revision, down_revision, message)
                 written.append(made if keep else replace(made, path=None))
             return written
@@ -223,5 +226,5 @@ def _translated(path: Path) -> Iterator[None]:
     """Turn Alembic's own errors into ours, of one line."""
     try:
         yield
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise UsageError(f"{path}: {' '.join(str(error).split())}") from error

@@ -50,6 +50,7 @@ class ReplaceIndex:
             cleanup=made.cleanup,
             restore=made.restore,
             inside=(*made.inside, block.assert_gone(self.old, drop.again)),
+            shared=made.shared,
         )
 
     def reverse(self) -> Change:

@@ -139,18 +139,20 @@ def _imports(up: Steps, down: Steps) -> str:
 
 
 def _definitions(up: Steps, down: Steps) -> str:
+    shared = up.shared
     parts = [
         f"ADVICE = {literal(_ADVICE)}",
         _constant("PREPARE", up.prepare or down.prepare),
         _constant("RESTORE", up.restore or down.restore),
+        *(f"{name} = {literal(lines)}" for name, lines in shared),
     ]
     for name, steps in (("UPGRADE", up), ("DOWNGRADE", down)):
         if steps.members is not None:
             parts += _partitions(steps.members)
-        parts.append(_constant(name, steps.outside))
+        parts.append(_constant(name, steps.outside, shared))
         if steps.after:
             parts.append(_constant(f"{name}_AFTER", steps.after))
-        parts.append(_constant(f"{name}_CHECK", steps.inside))
+        parts.append(_constant(f"{name}_CHECK", steps.inside, shared))
     helpers = [_HELPERS.strip("\n"), _OUTSIDE.strip("\n")]
     if up.members or down.members:
         helpers += [inspect.getsource(members.index_of).strip(), inspect.getsource(members.expanded).strip()]
@@ -182,8 +184,20 @@ def _body(steps: Steps, name: str) -> str:
     return "\n".join(lines)
 
 
-def _constant(name: str, statements: Sequence[str]) -> str:
-    return f"{name} = (\n" + "".join(f"    {literal(each)},\n" for each in statements) + ")"
+def _constant(name: str, statements: Sequence[str], shared: Sequence[tuple[str, str]] = ()) -> str:
+    return f"{name} = (\n" + "".join(f"    {_sum(each, shared)},\n" for each in statements) + ")"
+
+
+def _sum(statement: str, shared: Sequence[tuple[str, str]]) -> str:
+    """Return a statement as a literal, or as the sum of literals and of lines that have a name."""
+    pieces: list[tuple[bool, str]] = [(False, statement)]
+    for name, lines in shared:
+        split: list[tuple[bool, str]] = []
+        for is_name, piece in pieces:
+            before, found, after = (piece, "", "") if is_name else piece.partition(lines)
+            split += [(is_name, before), *(((True, name), (False, after)) if found else ())]
+        pieces = split
+    return "\n    + ".join(piece if is_name else literal(piece) for is_name, piece in pieces if piece)
 
 
 def literal(text: str) -> str:

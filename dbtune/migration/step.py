@@ -33,7 +33,8 @@ class Steps:
 
     ``restore`` ends the session's special settings, whatever happened. The first ``cleanup`` of the statements
     ``outside`` take away what the later ones left. ``inside`` belongs into the transaction that notes the change.
-    ``members`` are what follows ``outside`` for each partition, and ``after`` what follows those.
+    ``members`` are what follows ``outside`` for each partition, and ``after`` what follows those. ``shared`` are names
+    for lines that several statements have, so that a file need not repeat them.
     """
 
     prepare: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Steps:
     after: tuple[str, ...] = ()
     restore: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
+    shared: tuple[tuple[str, str], ...] = ()
 
 
 class Change(Protocol):

@@ -182,6 +182,13 @@ def test_ids_that_alembic_cannot_keep_are_refused(host: Host, rev_id: str) -> No
     assert list((host.folder / "alembic" / "versions").glob("*.py")) == []
 
 
+def test_an_id_that_is_taken_is_refused(host: Host) -> None:
+    host.new(STATEMENT, rev_id="abc")
+    with pytest.raises(UsageError, match="there is a revision abc already"):
+        host.new("CREATE INDEX ON shop.item (name)", rev_id="abc")
+    assert len(list((host.folder / "alembic" / "versions").glob("*.py"))) == 1
+
+
 def advice(*recommendations: Recommendation) -> Advice:
     common: dict[str, Any] = {"method": "twin", "server": "18", "budget": None, "heap": 1 << 20}
     costs: dict[str, Any] = {"before": 1.0, "after": 0.5, "predicted": 0.5, "gap": 0.0, "complete": True, "calls": 1}

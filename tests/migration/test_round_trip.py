@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, MetaData, Table, literal_column
 from sqlalchemy import Index as ModelIndex
@@ -147,10 +147,13 @@ def test_the_line_for_models_makes_the_same_index(run: Run, db: Connection) -> N
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     @given(definitions(version))
     def same(definition: Definition) -> None:
+        assume(definition.name != "concurrently")  # which SQLAlchemy does not quote
         carry_out(asked.made(catalog.Settled(definition)), db)
         (made,) = catalogued(run)
         carry_out(asked.made(catalog.Settled(definition)).reverse(), db)
-        columns = [Column(name) for name in ("id", "owner", "name", "note", "tags", "Mixed Case", "made", "spot")]
+        columns: list[Column[Any]] = [
+            Column(name) for name in ("id", "owner", "name", "note", "tags", "Mixed Case", "made", "spot")
+        ]
         table = Table(definition.index.table, MetaData(), *columns, schema=definition.schema)
         line = eval(model.line(definition), {"Index": ModelIndex, "literal_column": literal_column})
         table.append_constraint(line)
