@@ -111,10 +111,14 @@ def turn(table: str, lock: str = "") -> str:
     return f"""
 -- one session at a time; this also waits for a build that went on after its client was gone
 IF coalesce(current_setting('dbtune.lock', true), '') <> '{key}' THEN
-    WHILE NOT pg_try_advisory_lock({key}) LOOP
-        COMMIT;
-        PERFORM pg_sleep({_PAUSE_S});
-    END LOOP;
+    IF NOT pg_try_advisory_lock({key}) THEN
+        RAISE NOTICE 'waiting for another session that works on the indexes of this table';
+        LOOP
+            COMMIT;
+            PERFORM pg_sleep({_PAUSE_S});
+            EXIT WHEN pg_try_advisory_lock({key});
+        END LOOP;
+    END IF;
     PERFORM set_config('dbtune.lock', '{key}', false);
     COMMIT;  -- an error further down must not take that note away
 END IF;
@@ -226,6 +230,8 @@ def ready_to_build(definition: Definition, lock: str = "") -> str:
 IF (SELECT relkind FROM pg_class WHERE oid = {quote_literal(definition.table)}::regclass) = 'p' THEN
     RAISE EXCEPTION '%',
         {quote_literal(partitioned)};
+ELSIF current_setting('server_version_num')::int BETWEEN 140000 AND 140003 THEN
+    RAISE EXCEPTION 'PostgreSQL 14.0 to 14.3 may build a corrupt index CONCURRENTLY: update the server first';
 END IF;
 {look(definition)}
 IF thing IS NULL OR (found.here AND found.sound AND found.definition = wanted AND NOT found.needed) THEN

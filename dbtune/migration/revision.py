@@ -43,7 +43,11 @@ def outside(statements: Iterable[str], cleanup: tuple[str, ...] = ()) -> None:
     """Run the statements outside of transactions and without time limits, which are put back in any case."""
     if context.is_offline_mode():
         op.get_context().impl.static_output(ADVICE)
-    with op.get_context().autocommit_block():
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(op.get_context().autocommit_block())
+        except AssertionError:  # all that Alembic says of it
+            raise CommandError("env.py began a transaction itself; an index is built outside of any") from None
         try:
             for statement in chain(PREPARE, statements):
                 run(statement)
@@ -128,7 +132,7 @@ def _imports(up: Steps, down: Steps) -> str:
         [
             *hashing,
             f"from collections.abc import {'Iterable, Iterator' if hashing else 'Iterable'}",
-            "from contextlib import suppress",
+            "from contextlib import ExitStack, suppress",
             "from itertools import chain",
             "",
             "from alembic import context",

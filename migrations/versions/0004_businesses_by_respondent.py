@@ -10,7 +10,7 @@ Made by dbtune 0.1.0; needs Alembic only.
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import chain
 
 from alembic import context, op
@@ -73,10 +73,14 @@ $dbtune$""",
 TURN = """\
     -- one session at a time; this also waits for a build that went on after its client was gone
     IF coalesce(current_setting('dbtune.lock', true), '') <> '-133954532534198800' THEN
-        WHILE NOT pg_try_advisory_lock(-133954532534198800) LOOP
-            COMMIT;
-            PERFORM pg_sleep(0.5);
-        END LOOP;
+        IF NOT pg_try_advisory_lock(-133954532534198800) THEN
+            RAISE NOTICE 'waiting for another session that works on the indexes of this table';
+            LOOP
+                COMMIT;
+                PERFORM pg_sleep(0.5);
+                EXIT WHEN pg_try_advisory_lock(-133954532534198800);
+            END LOOP;
+        END IF;
         PERFORM set_config('dbtune.lock', '-133954532534198800', false);
         COMMIT;  -- an error further down must not take that note away
     END IF;
@@ -126,6 +130,8 @@ BEGIN
     IF (SELECT relkind FROM pg_class WHERE oid = 'partysvc.business_respondent'::regclass) = 'p' THEN
         RAISE EXCEPTION '%',
             'partysvc.business_respondent is partitioned: make this revision with --url';
+    ELSIF current_setting('server_version_num')::int BETWEEN 140000 AND 140003 THEN
+        RAISE EXCEPTION 'PostgreSQL 14.0 to 14.3 may build a corrupt index CONCURRENTLY: update the server first';
     END IF;
 """
     + LOOK
@@ -252,7 +258,11 @@ def outside(statements: Iterable[str], cleanup: tuple[str, ...] = ()) -> None:
     """Run the statements outside of transactions and without time limits, which are put back in any case."""
     if context.is_offline_mode():
         op.get_context().impl.static_output(ADVICE)
-    with op.get_context().autocommit_block():
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(op.get_context().autocommit_block())
+        except AssertionError:  # all that Alembic says of it
+            raise CommandError("env.py began a transaction itself; an index is built outside of any") from None
         try:
             for statement in chain(PREPARE, statements):
                 run(statement)

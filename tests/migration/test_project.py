@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from dbtune.errors import BadFile, UsageError
@@ -140,6 +141,51 @@ def test_a_template_that_cannot_hold_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match=r"script\.py\.mako"):
         made.new(STATEMENT)
     assert list((made.folder / "alembic" / "versions").glob("*.py")) == []
+
+
+def test_psycopg_3(tmp_path: Path, database_url: str, run: Run) -> None:
+    pytest.importorskip("psycopg")
+    made = make_host(tmp_path / "host", database_url.replace("psycopg2", "psycopg"))
+    made.new("CREATE INDEX i ON shop.item (lower(name)) WHERE note <> ':y%' AND name <> 'a?'")
+    made.alembic("upgrade", "head")
+    assert list(indexes(run)) == ["i"]
+    made.alembic("downgrade", "base")
+    assert indexes(run) == {}
+
+
+def test_one_transaction_for_all_revisions(host: Host, run: Run) -> None:
+    env = host.folder / "alembic" / "env.py"
+    env.write_text(env.read_text().replace("transaction_per_migration=True", "transaction_per_migration=False"))
+    host.new(STATEMENT)
+    (last,) = host.new("CREATE INDEX item_name_idx ON shop.item (name)")
+    host.alembic("upgrade", "head")
+    assert len(indexes(run)) == 2
+    assert version(run) == last.revision
+    host.alembic("downgrade", "base")
+    assert indexes(run) == {}
+
+
+def test_a_transaction_of_env_py_s_own_is_said_so(host: Host, run: Run) -> None:
+    env = host.folder / "alembic" / "env.py"
+    env.write_text(env.read_text().replace("connectable.connect() as", "connectable.begin() as"))
+    host.new(STATEMENT)
+    with pytest.raises(CommandError, match=r"env\.py began a transaction itself"):
+        host.alembic("upgrade", "head")
+    assert indexes(run) == {}
+
+
+def test_an_owner_needs_no_more_rights(host: Host, run: Run) -> None:
+    run("DROP ROLE IF EXISTS plain; CREATE ROLE plain LOGIN; ALTER TABLE shop.item OWNER TO plain")
+    run("GRANT USAGE, CREATE ON SCHEMA shop, public TO plain")
+    try:
+        host.set(**{"sqlalchemy.url": host.url.replace("dbtune@", "plain@").replace("%", "%%")})
+        host.new(STATEMENT)
+        host.alembic("upgrade", "head")
+        assert list(indexes(run)) == ["item_owner_idx"]
+        host.alembic("downgrade", "base")
+        assert indexes(run) == {}
+    finally:
+        run("DROP OWNED BY plain CASCADE; DROP ROLE plain")
 
 
 def test_an_asynchronous_host(tmp_path: Path, database_url: str, run: Run) -> None:
