@@ -185,6 +185,13 @@ class Table:
     statistics: tuple[ExtendedStatistics, ...] = ()
     counters: Counters = field(default_factory=Counters)
 
+    @property
+    def is_unanalysed(self) -> bool:
+        """Whether neither VACUUM nor ANALYZE ever counted the rows; before version 14 such a table has 0 of them."""
+        return (
+            self.kind != "p" and self.relpages == 0 and (self.reltuples < 0 or (not self.reltuples and self.pages > 0))
+        )
+
     def column(self, name: str) -> Column | None:
         """Return the column of that name, or None."""
         return next((column for column in self.columns if column.name == name), None)

@@ -63,7 +63,7 @@ def advise(
         check_names(names, option, snapshot, case.known)
     maintenance = _maintenance(case, found)
     rent = earning.rent(case, found)
-    droppable = dropping.droppable(case)
+    droppable = dropping.droppable(case, found)
     costs = {each: maintenance.get(each, 0.0) + rent.get(each, 0.0) for each in {**maintenance, **rent}}
     forbidden = case.forbidden | (earning.copies(case, found) - case.protected)
     selected = _select(case, found, costs, droppable, forbidden, workers)

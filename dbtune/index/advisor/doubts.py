@@ -48,7 +48,7 @@ def of_table(index: Index, snapshot: Snapshot) -> Iterator[Doubt]:
     table = snapshot.table(*index.relation)
     if table is None:
         return
-    if table.kind != "p" and table.reltuples < 0:
+    if table.is_unanalysed:
         yield Doubt(f"statistics of {table.name} were never gathered: run ANALYZE {table.name} first", Confidence.LOW)
     elif table.reltuples > 0 and table.counters.n_mod_since_analyze > _STALE * table.reltuples:
         share = words.percent(table.counters.n_mod_since_analyze / table.reltuples)

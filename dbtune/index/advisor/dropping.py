@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dbtune.index.advice import Removal
 from dbtune.index.advisor import removals
-from dbtune.index.advisor.case import Case, after
+from dbtune.index.advisor.case import Case, Found, after
 from dbtune.index.definition import Index
 from dbtune.index.graph import Graph
 from dbtune.index.search import NOISE
@@ -29,8 +29,13 @@ class Dropped:
         return tuple(sorted(self.removals.values(), key=lambda r: (-r.bytes, r.index.schema, r.index.chosen_name)))
 
 
-def droppable(case: Case) -> frozenset[int]:
-    """Return the indexes of which the choice may leave out some: nothing was seen to need them."""
+def droppable(case: Case, found: Found) -> frozenset[int]:
+    """Return the indexes of which the choice may leave out some: nothing was seen to need them.
+
+    Nothing that the workload's plans use as the server is, whatever its counters say: an index on an expression takes
+    the statistics of that with it, and without them a plan may look cheap that is not.
+    """
+    used = {name for plan in found.plans.values() for node in plan.nodes if (name := node.raw.get("Index Name"))}
     return (
         frozenset(
             known.id
@@ -38,6 +43,7 @@ def droppable(case: Case) -> frozenset[int]:
             if known.exists
             and known.reason is None
             and known.index in case.existing
+            and case.existing[known.index].name not in used
             and removals.may_go(case.existing[known.index], known.index, case.snapshot)
         )
         - case.protected

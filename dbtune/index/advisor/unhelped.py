@@ -95,7 +95,7 @@ def _reasons(
         yield "it reads no table" if plan.root.node_type != "ModifyTable" else "it adds rows and reads none"
     if all(n.node_type in ("ModifyTable", "Result", "Values Scan", "ProjectSet") for n in plan.nodes):
         yield "it adds rows and reads none"
-    if never := sorted({t.name for t in tables if t.kind == "r" and t.reltuples < 0 and schema.pages(t) > _SMALL}):
+    if never := sorted({t.name for t in tables if t.kind == "r" and t.is_unanalysed and schema.pages(t) > _SMALL}):
         yield f"statistics of {', '.join(never)} were never gathered: run ANALYZE first, then ask again"
     scans = [n for n in plan.nodes if n.node_type == "Seq Scan"]
     large = [n for n in scans if (t := _table(n, snapshot)) is not None and schema.pages(t) > _SMALL]

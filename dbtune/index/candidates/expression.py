@@ -52,6 +52,10 @@ _ARROWS_TO_TEXT = (exp.JSONExtractScalar, exp.JSONBExtractScalar)
 _ARROWS = (exp.JSONExtract, exp.JSONBExtract)
 
 
+_EXTRACT_SINCE = 14
+"""Before this version extract() is another spelling of date_part()."""
+
+
 class Expressions:
     """What can be said of expressions over the columns of one table; how they are qualified does not matter."""
 
@@ -92,6 +96,10 @@ class Expressions:
             name = function_name(call)
             if isinstance(call.this, str) or name in IMMUTABLE:  # "left" is printed in quotes, for it is a keyword too
                 call.set("this", name)
+        if self._schema.snapshot.major < _EXTRACT_SINCE:
+            for extract in list(holder.find_all(exp.Extract)):
+                part = exp.Literal.string(rendered(extract.this).lower())
+                extract.replace(exp.Anonymous(this="date_part", expressions=[part, extract.expression]))
         for paren in list(holder.find_all(exp.Paren)):
             inside = paren.this
             if paren is not holder and isinstance(inside, exp.Column | exp.Literal | exp.Anonymous | exp.Paren):

@@ -166,8 +166,7 @@ class Schema:
         key = (table.schema, table.name)
         if key not in self._rows:
             self._rows[key] = sum(
-                max(1.0, leaf.reltuples) if leaf.reltuples >= 0 else 10.0 * (leaf.pages or leaf.relpages)
-                for leaf in self.leaves(table)
+                10.0 * leaf.pages if leaf.is_unanalysed else max(1.0, leaf.reltuples) for leaf in self.leaves(table)
             )
         return self._rows[key]
 

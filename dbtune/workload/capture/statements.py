@@ -49,7 +49,7 @@ _DAMAGED = "22021"  # the file was lost, and begins with zeros since
 _NAME = "dbtune_statement"
 # What the triggers of foreign keys send (ri_triggers.c).
 _OF_CONSTRAINT = re.compile(
-    r"\s*(?:SELECT (?:1|\$1|fk\.\".*?) FROM|DELETE FROM|UPDATE)(?: ONLY)?"
+    r"\s*(?:SELECT (?:1|\$[0-9]+|fk\.\".*?) FROM|DELETE FROM|UPDATE)(?: ONLY)?"
     r' (?:"(?:[^"]|"")+"\.?){1,2} .*? OPERATOR\(pg_catalog\.',
     re.DOTALL,
 )
