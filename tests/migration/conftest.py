@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg2
@@ -156,3 +157,11 @@ def psql(run: Run, script: str, *, stop: bool) -> list[str]:
             if stop:
                 break
     return errors
+
+
+def wait_for(found: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something is so, and fail if it does not become so."""
+    deadline = monotonic() + seconds
+    while not found():
+        assert monotonic() < deadline
+        sleep(0.02)

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import ast
 import threading
-from time import monotonic, sleep
-from typing import Any
 
 import pytest
 from alembic.util import CommandError
 
-from tests.migration.conftest import Host, Run, indexes, psql, session, state, version
+from tests.migration.conftest import Host, Run, indexes, psql, session, state, version, wait_for
 
 INDEX = "item_owner_idx"
 STATEMENT = f"CREATE INDEX {INDEX} ON shop.item (owner)"
 MADE = f"CREATE INDEX {INDEX} ON shop.item USING btree (owner)"
-
-
-def wait_for(found: Any, seconds: float = 20) -> None:
-    deadline = monotonic() + seconds
-    while not found():
-        assert monotonic() < deadline
-        sleep(0.02)
 
 
 def test_up_down_and_up_three_times(host: Host, run: Run) -> None:
@@ -169,7 +160,9 @@ def test_a_build_that_another_session_is_at_is_waited_for_and_adopted(host: Host
         upgrade = threading.Thread(target=host.alembic, args=("upgrade", "head"))
         upgrade.start()
         wait_for(
-            lambda: run("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")
+            lambda: bool(
+                run("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")
+            )
         )
         writer("ROLLBACK")
         build.join()
