@@ -108,7 +108,7 @@ def test_definition_revision_catalog_definition(host: Host, run: Run, db: Connec
     run(TABLES)
     version = server_version_num(db)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     @given(definitions(version))
     def round_trip(definition: Definition) -> None:
         read = parse(definition.ddl())
@@ -144,7 +144,7 @@ def test_the_line_for_models_makes_the_same_index(run: Run, db: Connection) -> N
     run(TABLES)
     version = server_version_num(db)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     @given(definitions(version))
     def same(definition: Definition) -> None:
         assume(definition.name != "concurrently")  # which SQLAlchemy does not quote
