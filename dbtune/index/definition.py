@@ -8,17 +8,22 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from dbtune.sql import quote_identifier
+
 LONGEST_NAME = 63
 """Bytes of a name that PostgreSQL keeps (manual, 4.1.1)."""
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _DIGEST = 6
+# reserved as names (manual, appendix C), and not among the words that SQLAlchemy quotes
+_RESERVED = frozenset({"collation", "concurrently", "lateral", "tablesample"})
 _PREPARER = PGDialect().identifier_preparer  # type: ignore[no-untyped-call]
 
 
 def quoted(name: str) -> str:
     """Return ``name`` as an identifier, in quotes where it needs them."""
-    return _PREPARER.quote(name)
+    # SQLAlchemy says whether it needs quotes; what it puts into them is for drivers that look for %
+    return quote_identifier(name) if name in _RESERVED or _PREPARER.quote(name) != name else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from dbtune.errors import UsageError
-from dbtune.index import definition
-from dbtune.index.definition import LONGEST_NAME
-from dbtune.sql import quote_identifier
+from dbtune.index.definition import LONGEST_NAME, quoted
 
-# reserved as names (manual, appendix C), and not among the words that SQLAlchemy quotes
-_RESERVED = frozenset({"collation", "concurrently", "lateral", "tablesample"})
-
-
-def quoted(name: str) -> str:
-    """Return ``name`` as an identifier, in quotes where it needs them."""
-    # SQLAlchemy says whether it needs quotes; what it puts into them is for drivers that look for %
-    return quote_identifier(name) if name in _RESERVED or definition.quoted(name) != name else name
+__all__ = ["checked", "digest", "fitted", "qualified", "quoted"]
 
 
 def qualified(schema: str, name: str) -> str:

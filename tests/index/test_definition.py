@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection
 
-from dbtune.index.definition import LONGEST_NAME, Index, Key, default_name
+from dbtune.index.definition import LONGEST_NAME, Index, Key, default_name, quoted
 
 
 def index(*keys: Key, **more: object) -> Index:
@@ -57,3 +57,21 @@ def test_a_long_name_is_cut_and_still_its_own() -> None:
 
 def test_the_same_index_under_another_name_is_equal() -> None:
     assert index(Key("owner"), name="a") == index(Key("owner"), name="b")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("plain_1", "plain_1"),
+        ("Mixed", '"Mixed"'),
+        ("100%", '"100%"'),
+        ('a"b', '"a""b"'),
+        ("select", '"select"'),
+        ("concurrently", '"concurrently"'),
+        ("tablesample", '"tablesample"'),
+    ],
+)
+def test_names_are_in_quotes_where_the_server_wants_them(name: str, written: str, db: Connection) -> None:
+    assert quoted(name) == written
+    db.exec_driver_sql(f"CREATE TABLE {written} ({written} int)", execution_options={"no_parameters": True})
+    db.exec_driver_sql(f"CREATE INDEX ON {written} ({written})", execution_options={"no_parameters": True})
