@@ -6,15 +6,12 @@ Sources: brin_tuple.c, brin_revmap.c, brin_bloom.c and brin_minmax_multi.c; manu
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dbtune.index.size import storage
 from dbtune.index.size.pages import HEADER, PAGE, POINTER, maxalign
+from dbtune.index.size.setting import Setting
 from dbtune.index.size.value import Size
 from dbtune.snapshot.value import Column
-
-if TYPE_CHECKING:
-    from dbtune.index.size.estimate import Setting
 
 RANGE = 128
 """Pages of the table that one tuple sums up (BRIN_DEFAULT_PAGES_PER_RANGE)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from dbtune.index.definition import Index, Key
 from dbtune.index.size import brin, btree, combine, gin, gist, hashed, storage
@@ -11,6 +11,7 @@ from dbtune.index.size import rows as counted
 from dbtune.index.size.combine import Combination
 from dbtune.index.size.expression import derive
 from dbtune.index.size.predicate import Condition, Either, Negated, Opaque, Test, conditions
+from dbtune.index.size.setting import Setting
 from dbtune.index.size.spread import Spread, of, passing
 from dbtune.index.size.value import Size
 from dbtune.snapshot.value import Column, ExistingIndex, Snapshot, Statistics, Table
@@ -22,37 +23,6 @@ rows of a value: where most values come once and some very often, they may be fa
 
 _OF_ANOTHER = 0.2
 """The error where a predicate asks for a column that is no key: it may go with the keys' values or against them."""
-
-
-@dataclass(slots=True)
-class Setting:
-    """What an index is made of: keys and INCLUDE columns with the spread of their values, and the rows it holds.
-
-    ``whole`` are the keys' spreads over all rows, ``spreads`` those over the rows of the predicate, ``part`` what
-    conditions on other columns leave of those. ``doubts`` are relative errors of what had to be guessed.
-    """
-
-    table: Table
-    snapshot: Snapshot
-    index: Index
-    rows: float
-    columns: list[Column] = field(default_factory=list)
-    statistics: list[Statistics | None] = field(default_factory=list)
-    names: list[str | None] = field(default_factory=list)
-    whole: list[Spread] = field(default_factory=list)
-    spreads: list[Spread] = field(default_factory=list)
-    include: list[btree.Part] = field(default_factory=list)
-    include_nulls: list[float] = field(default_factory=list)
-    part: float = 1.0
-    doubts: list[float] = field(default_factory=list)
-
-    @property
-    def held(self) -> float:
-        """The rows that the index holds."""
-        part = self.part
-        for spread in self.spreads:
-            part *= min(1.0, spread.part)
-        return self.rows * part
 
 
 def estimate(index: Index, table: Table, snapshot: Snapshot) -> Size:

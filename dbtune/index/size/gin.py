@@ -10,18 +10,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from dbtune.index.size import keys, storage
 from dbtune.index.size.expression import columns_of, shown
 from dbtune.index.size.expression import documents as shown_documents
 from dbtune.index.size.keys import Found, Keys
 from dbtune.index.size.pages import HEADER, PAGE, POINTER, TUPLE, maxalign
+from dbtune.index.size.setting import Setting
 from dbtune.index.size.texts import text_bytes
 from dbtune.index.size.value import Size
-
-if TYPE_CHECKING:
-    from dbtune.index.size.estimate import Setting
 
 SPACE = PAGE - HEADER - 8
 """Bytes of a page for tuples with their pointers."""

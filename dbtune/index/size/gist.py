@@ -9,17 +9,14 @@ tsgistidx.c; manual, 64.2 (GiST Indexes).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dbtune.index.size import btree, keys, storage
 from dbtune.index.size.expression import columns_of, shown
 from dbtune.index.size.pages import HEADER, PAGE, POINTER, TUPLE
+from dbtune.index.size.setting import Setting
 from dbtune.index.size.texts import text_bytes
 from dbtune.index.size.value import Size
 from dbtune.snapshot.value import Column
-
-if TYPE_CHECKING:
-    from dbtune.index.size.estimate import Setting
 
 SPACE = PAGE - HEADER - 16
 """Bytes of a page for tuples with their pointers."""

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dbtune.index.size import rows as counted
 from dbtune.index.size.pages import HEADER, PAGE, POINTER
+from dbtune.index.size.setting import Setting
 from dbtune.index.size.value import Size
-
-if TYPE_CHECKING:
-    from dbtune.index.size.estimate import Setting
 
 ITEM = 16 + POINTER
 """Bytes of a row: its address, flags and hash code, padded to eight, and the pointer."""
