@@ -6,6 +6,7 @@ Import it where it is used: HiGHS and NumPy take a quarter of a second to load.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Thread
 
 import highspy
 import numpy as np
@@ -87,8 +88,14 @@ def solve(matrix: Matrix, seconds: float, gap: float = 0.0) -> Answer:
         solver.setOptionValue("presolve", "off")
     solver.setOptionValue("time_limit", seconds)
     solver.HandleUserInterrupt = True
-    thread = solver.startSolve()
+    # a thread of our own: highspy's holds a lock of all solvers, which Ctrl-C at the wrong moment leaves taken
+    thread = Thread(target=_run, args=(solver,), daemon=True)
     interrupted = False
+    try:
+        thread.start()
+    except KeyboardInterrupt:
+        interrupted = True
+        solver.cancelSolve()  # type: ignore[no-untyped-call]
     while thread.is_alive():
         try:
             thread.join(0.1)
@@ -104,6 +111,11 @@ def solve(matrix: Matrix, seconds: float, gap: float = 0.0) -> Answer:
         bound=float(info.mip_dual_bound),
         values=tuple(solver.getSolution().col_value) if found else (),
     )
+
+
+def _run(solver: _Silent) -> None:
+    solver.run()
+    solver.resetThreadScheduler(False)  # the scheduler is the thread's, and the thread ends
 
 
 class _Silent(highspy.Highs):
