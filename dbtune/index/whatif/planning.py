@@ -84,7 +84,9 @@ def forget(connection: Connection) -> None:
 
 
 def is_aborted(connection: Connection) -> bool:
-    """Return whether the transaction failed, so that nothing but a rollback is taken."""
+    """Return whether the transaction failed, or was interrupted, so that nothing but a rollback is taken."""
+    if connection.invalidated:
+        return True
     info: Any = getattr(connection.connection.dbapi_connection, "info", None)
     return int(getattr(info, "transaction_status", 0)) == 3
 

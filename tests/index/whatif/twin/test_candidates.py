@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from dbtune.index.definition import Index, Key
 from dbtune.index.whatif import planning
@@ -302,3 +302,20 @@ def test_candidates_can_be_made_larger_and_as_they_were(own: Twin, name: str) ->
     assert cost(1.0) == before
     assert set(own.cluster.data.glob("base/*/3*")) == files
     own.check()
+
+
+def test_ctrl_c_within_a_question_is_nothing_else(own: Twin) -> None:
+    question = Question(
+        name="q", query=Query(name="q", statement="SELECT * FROM customer WHERE score = $1"), values=("5",)
+    )
+
+    def interrupt(connection: object, cursor: object, statement: str, *more: object) -> None:
+        if "EXECUTE" in statement:
+            raise KeyboardInterrupt
+
+    before = own.plan(question, existing(own)).cost
+    event.listen(own.connection, "before_cursor_execute", interrupt, named=False)
+    with pytest.raises(KeyboardInterrupt):
+        own.plan(question, existing(own))
+    event.remove(own.connection, "before_cursor_execute", interrupt)
+    assert own.plan(question, existing(own)).cost == before
