@@ -14,7 +14,7 @@ from __future__ import annotations
 import atexit
 import heapq
 import pickle
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import count
@@ -71,25 +71,6 @@ class Explored:
 
     graph: Graph
     bounds: tuple[float, ...] = ()
-
-
-def explore(
-    whatif: WhatIf,
-    question: Question,
-    relevant: Collection[int],
-    nodes: int,
-    *,
-    always: Collection[int] = (),
-) -> Graph:
-    """Return what ``nodes`` questions to the planner tell about every set of the ``relevant`` indexes.
-
-    The first two are of no index and of all. The others look for what is cheapest where a byte costs nothing, little,
-    and much, so that the graph has the plans of wide indexes as well as those of narrow ones.
-    """
-    sizes = {known.id: float(known.pages) for known in whatif.known if known.id in set(relevant) and not known.exists}
-    graph = Graph(question.name, bits(relevant))
-    task = Task(question=question, graph=graph, always=frozenset(always), sizes=sizes, nodes=nodes)
-    return carry_out(whatif, task).graph
 
 
 def carry_out(whatif: WhatIf, task: Task) -> Explored:

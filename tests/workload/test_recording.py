@@ -280,3 +280,34 @@ def test_asynchronous_engines(database_url: str, path: Path, driver: str) -> Non
     assert {each.route for each in found} == {f"{__name__}:test_asynchronous_engines.<locals>.handler"}
     assert found[0].pool_wait_ms is not None
     assert found[0].hold_ms is not None
+
+
+def test_what_goes_wrong_while_recording_is_not_the_application_s(
+    engine: Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with record(engine, path):
+        monkeypatch.setattr(threading.Thread, "start", fail)
+        assert ask(engine, 7) == 7
+    with record(engine, path), engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        engine.dialect.do_execute(cursor, "SELECT %(a)s", {"a": 1})  # as an extension may, without a context
+        assert cursor.fetchone() == (1,)
+
+
+def test_another_s_instrumentation_stays(engine: Engine, path: Path) -> None:
+    seen: list[str] = []
+    original = engine.dialect.do_execute
+
+    def other(cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+        seen.append(statement)
+        original(cursor, statement, parameters, context)
+
+    engine.dialect.do_execute = other  # type: ignore[method-assign]
+    with record(engine, path):
+        ask(engine)
+    assert engine.dialect.do_execute is other
+    assert len(read(path)) == 1
+    assert any(":number" not in each and "+ 0" in each for each in seen)

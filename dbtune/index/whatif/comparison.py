@@ -19,7 +19,6 @@ from dbtune.server.connection import is_lost, reason
 CLOSE = 0.01
 """Relative difference of costs up to which they are called the same."""
 
-_MOST_PLANS_UNLIKE = 0.2
 _OF_A_NODE = (
     "Node Type",
     "Join Type",
@@ -86,11 +85,6 @@ class Agreement:
         """The least and the greatest ratio of costs."""
         ratios = [each.ratio for each in self.pairs] or [1.0]
         return min(ratios), max(ratios)
-
-    @property
-    def trustworthy(self) -> bool:
-        """Whether advice may rest on it, with a warning about the questions that differ."""
-        return self.same >= 1 - _MOST_PLANS_UNLIKE
 
     @property
     def summary(self) -> str:

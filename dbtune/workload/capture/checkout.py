@@ -6,7 +6,7 @@ No event of SQLAlchemy's tells the first: the pool's own ``connect`` is timed wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from threading import Lock
 from time import perf_counter, time
@@ -87,15 +87,17 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
 
 def _timed_connect(pool: Pool) -> Any:
-    for watcher in _watchers:
-        watcher.asked(pool)
+    for watcher in tuple(_watchers):
+        with suppress(Exception):  # an application must not suffer from being watched
+            watcher.asked(pool)
     clock, started = time(), perf_counter()
     try:
         fairy = _original(pool)
     except Exception as error:
         waited = perf_counter() - started
-        for watcher in _watchers:
-            watcher.denied(pool, waited, error)
+        for watcher in tuple(_watchers):
+            with suppress(Exception):
+                watcher.denied(pool, waited, error)
         raise
     ended = perf_counter()
     record = getattr(fairy, "_connection_record", None)

@@ -6,7 +6,8 @@ percent or two of an application's time; and they come before other listeners ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Protocol
 
@@ -40,11 +41,14 @@ def hear(dialect: Any, hearer: Hearer) -> None:
 def leave(dialect: Any, hearer: Hearer) -> None:
     """Undo :func:`hear`; nothing happens where it was not said."""
     with _lock:
-        hearers = tuple(each for each in getattr(dialect, "_dbtune_hearers", ()) if each is not hearer)
-        dialect._dbtune_hearers = hearers
-        if not hearers:
+        before: tuple[Hearer, ...] = getattr(dialect, "_dbtune_hearers", ())
+        if hearer not in before:
+            return
+        dialect._dbtune_hearers = tuple(each for each in before if each is not hearer)
+        if not dialect._dbtune_hearers:
             for name in _METHODS:
-                dialect.__dict__.pop(name, None)
+                del vars(dialect)[name]
+            vars(dialect).update(dialect._dbtune_before)
 
 
 def of_pool(pool: Pool) -> Any | None:
@@ -54,24 +58,39 @@ def of_pool(pool: Pool) -> Any | None:
 
 
 def _wrap(dialect: Any) -> None:
+    # what is here already is somebody else's instrumentation, and comes back afterwards
+    dialect._dbtune_before = {name: vars(dialect)[name] for name in _METHODS if name in vars(dialect)}
     for name in _METHODS:
-        setattr(dialect, name, _told(dialect, getattr(dialect, name)))
+        setattr(dialect, name, _told(dialect, getattr(dialect, name), 0 if name == "do_execute_no_params" else 1))
 
 
-def _told(dialect: Any, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method with its hearers told; ``given`` are the parameters, where it has any, and the context."""
+def _told(dialect: Any, method: Callable[..., Any], parameters: int) -> Callable[..., Any]:
+    """Return the method with its hearers told; ``given`` are the parameters, if it has such, and the context."""
 
-    def execute(cursor: Any, statement: str, *given: Any) -> Any:
-        parameters, context = given if len(given) == 2 else (None, given[0])
-        heard = [(each, each.before(dialect, statement, parameters, context)) for each in dialect._dbtune_hearers]
+    def execute(cursor: Any, statement: str, *given: Any, **named: Any) -> Any:
+        context = given[parameters] if len(given) > parameters else named.get("context")
+        heard = [
+            (each, _begun(each, dialect, statement, given[:parameters], context)) for each in dialect._dbtune_hearers
+        ]
         try:
-            result = method(cursor, statement, *given)
+            result = method(cursor, statement, *given, **named)
         except BaseException as error:
-            for hearer, begun in heard:
-                hearer.after(begun, cursor, error)
+            _ended(heard, cursor, error)
             raise
-        for hearer, begun in heard:
-            hearer.after(begun, cursor, None)
+        _ended(heard, cursor, None)
         return result
 
     return execute
+
+
+def _begun(hearer: Hearer, dialect: Any, statement: str, parameters: tuple[Any, ...], context: Any) -> Any:
+    try:
+        return hearer.before(dialect, statement, parameters[0] if parameters else None, context)
+    except Exception:  # an application must not suffer from being watched
+        return None
+
+
+def _ended(heard: Sequence[tuple[Hearer, Any]], cursor: Any, error: BaseException | None) -> None:
+    for hearer, begun in heard:
+        with suppress(Exception):
+            hearer.after(begun, cursor, error)

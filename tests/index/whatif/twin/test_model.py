@@ -84,7 +84,7 @@ def test_plans_are_the_same(twin: Twin, production: Connection) -> None:
     unlike = {each.question for each in agreement.compared if abs(each.ratio - 1) > 0.001}
     assert unlike <= NOT_THE_SAME_COST
     assert all(0.95 < each.ratio < 1.05 for each in agreement.compared)
-    assert agreement.trustworthy
+    assert agreement.same == 1
 
 
 def test_a_difference_is_found(twin: Twin, production: Connection) -> None:
@@ -98,7 +98,7 @@ def test_a_difference_is_found(twin: Twin, production: Connection) -> None:
     agreement = compare(twin, [key], production)
     assert name
     assert agreement.same == 0.0
-    assert not agreement.trustworthy
+    assert agreement.same == 0
     assert agreement.extremes[1] < 1
     assert agreement.summary.startswith("0.0% of 1 plans are the same")
 
