@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbtune.cli import options, output
+from dbtune.cli import migrate_apply, options, output
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -99,3 +99,6 @@ def _connection(url: str | None) -> Iterator[Connection | None]:
     target = server.resolve(url)
     with server.connect(target) as opened, server.translated(target):
         yield opened
+
+
+app.command("apply")(migrate_apply.apply)

@@ -74,7 +74,7 @@ class Project:
         """
         if rev_id is not None and len(changes) > 1:
             raise UsageError(f"--rev-id: these are {len(changes)} revisions, which cannot have one id")
-        with _translated(self.path), tempfile.TemporaryDirectory() as folder:
+        with translated(self.path), tempfile.TemporaryDirectory() as folder:
             directory = self._directory()
             if not keep:
                 _divert(directory, Path(folder))
@@ -143,7 +143,7 @@ class Project:
         return Written(revision=revision, down_revision=down_revision, text=text, path=path)
 
     def _directory(self) -> ScriptDirectory:
-        with _translated(self.path):
+        with translated(self.path):
             return ScriptDirectory.from_config(self.config)
 
     @staticmethod
@@ -222,7 +222,7 @@ def _run_environment(config: Config, directory: ScriptDirectory, context: Revisi
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
     """Turn Alembic's own errors into ours, of one line."""
     try:
         yield
