@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbtune.cli import migrate_apply, options, output
+from dbtune.cli import migrate_apply, migrate_status, options, output
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -102,3 +102,4 @@ def _connection(url: str | None) -> Iterator[Connection | None]:
 
 
 app.command("apply")(migrate_apply.apply)
+app.command()(migrate_status.status)
