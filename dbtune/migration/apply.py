@@ -21,6 +21,7 @@ from dbtune.server.connection import MARKER, Target
 
 _POLL_S = 0.5
 _BACKS_OFF_S = 1.0
+_REPEATS_S = 15.0
 _AGAIN = {"55P03": "a lock was not had in time", "40P01": "a deadlock"}
 """SQLSTATEs after which the same may succeed; rows that are not unique, a full disk or missing rights will not pass."""
 
@@ -67,8 +68,8 @@ def apply(
 ) -> Applied:
     """Upgrade to ``revision``; running it again after anything at all finishes what was begun.
 
-    ``tell`` is given a line whenever what goes on has changed. A signal that raises here cancels the build on the
-    server first.
+    ``tell`` is given a line whenever what goes on has changed, and every quarter of a minute. A signal that raises here
+    cancels the build on the server first.
 
     :raises GaveUp: a budget ran out; the message names who was waited for.
     :raises Unsafe: see :func:`plan`, or a revision refuses what it found.
@@ -145,7 +146,8 @@ def _run(
     upgrade.start()
     waiting: float | None = None
     index: int | None = None
-    last = ""
+    stage: tuple[object, ...] = ()
+    told = 0.0
     try:
         while True:
             if upgrade.ended.wait(_POLL_S):
@@ -154,15 +156,15 @@ def _run(
             if seen is None:
                 continue
             index = seen.index or index
-            if seen.line != last and (seen.phase or seen.waits_for):
-                tell(seen.line)
-            last = seen.line
             now = time.monotonic()
+            if (seen.stage != stage or now - told > _REPEATS_S) and (seen.phase or seen.waits_for):
+                tell(seen.line)
+                stage, told = seen.stage, now
             waiting = (waiting or now) if seen.waits_for else None
             if now - began > budget.total:
-                raise GaveUp(f"--total-budget: not done after {now - began:.0f} s, {seen.line}")
+                raise GaveUp(f"gave up after {now - began:.0f} s (--total-budget): {seen.line}")
             if waiting is not None and now - waiting > budget.lock:
-                raise GaveUp(f"--lock-budget: {now - waiting:.0f} s {seen.line}")
+                raise GaveUp(f"gave up after {now - waiting:.0f} s (--lock-budget): {seen.line}")
     except BaseException as error:
         left = _stop(own, upgrade, index)
         if isinstance(error, GaveUp):

@@ -23,6 +23,12 @@ class Activity:
     phase: str | None
     done: float | None
     waits_for: tuple[str, ...]
+    blockers: tuple[int, ...] = ()
+
+    @property
+    def stage(self) -> tuple[object, ...]:
+        """What has to change for another line to be worth reading."""
+        return self.relation, self.phase, bool(self.waits_for), self.blockers
 
     @property
     def line(self) -> str:
@@ -52,7 +58,12 @@ def look(connection: Connection, pids: Sequence[int]) -> Activity | None:
     if not waits_for and row["polls"]:
         waits_for = ("another build on the table, or a lock of another deployer",)
     return Activity(
-        relation=row["relation"], index=row["index_relid"] or None, phase=row["phase"], done=done, waits_for=waits_for
+        relation=row["relation"],
+        index=row["index_relid"] or None,
+        phase=row["phase"],
+        done=done,
+        waits_for=waits_for,
+        blockers=tuple(blockers),
     )
 
 

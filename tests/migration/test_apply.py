@@ -55,6 +55,7 @@ def test_names_the_transaction_that_it_waits_for(host: Host, run: Run, database_
         release.join()
     assert any("waiting for writers before build" in line and f"pid {pid} (" in line for line in lines), lines
     assert any("idle in transaction" in line for line in lines)
+    assert sum(f"pid {pid} (" in line for line in lines) <= 2, lines
     assert state(run, INDEX)[0]
 
 
@@ -66,7 +67,7 @@ def test_gives_up_when_a_budget_runs_out_and_is_done_by_the_next_run(
     with session(database_url) as writer:
         writer("BEGIN; UPDATE shop.item SET name = name")
         ((pid,),) = writer("SELECT pg_backend_pid()")
-        with pytest.raises(GaveUp, match=rf"budget: .*pid {pid} \(.*INVALID until the next run.*run it again"):
+        with pytest.raises(GaveUp, match=rf"-budget\): .*pid {pid} \(.*INVALID until the next run.*run it again"):
             applying.apply(Project(host.ini), budget=budget)
         assert run("SELECT count(*) FROM pg_stat_progress_create_index") == [(0,)]
         assert version(run) is None
