@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from dbtune.server.connection import server_version_num
+from dbtune.snapshot.value import Counters, Table
 
 ODD = 'we:ird ".%s'
 """A schema's name with a colon, a quote, a dot and a percent sign."""
@@ -135,3 +138,16 @@ def make(db: Connection) -> None:
 def run(db: Connection, statements: str) -> None:
     """Run statements as they are: no parameters, no percent signs doubled."""
     db.exec_driver_sql(statements, execution_options={"no_parameters": True})
+
+
+def uncounted(*tables: Table | None) -> tuple[Table, ...]:
+    """Return the tables without their counters, which the server reports when it likes."""
+    return tuple(
+        replace(
+            table,
+            counters=Counters(),
+            indexes=tuple(replace(index, idx_scan=0) for index in table.indexes),
+        )
+        for table in tables
+        if table is not None
+    )

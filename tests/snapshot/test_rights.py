@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from dbtune.server.connection import server_version_num
 from dbtune.snapshot.read import read
 from dbtune.snapshot.value import Snapshot
-from tests.snapshot.rich import run
+from tests.snapshot.rich import run, uncounted
 
 As = Callable[[str], Snapshot]
 
@@ -94,7 +94,7 @@ def test_roles_that_may_not_select_see_schema_and_sizes_only(as_role: As, shop: 
     assert item is not None
     assert whole is not None
     assert all(each.hidden for each in item.columns)
-    assert (item.pages, item.reltuples, item.counters) == (whole.pages, whole.reltuples, whole.counters)
+    assert (item.pages, item.reltuples) == (whole.pages, whole.reltuples)
     assert [(i.definition, i.pages) for i in item.indexes] == [(i.definition, i.pages) for i in whole.indexes]
     assert found.objects == everything.objects
 
@@ -117,7 +117,7 @@ def test_pg_read_all_data_sees_all_but_what_row_security_hides(as_role: As, shop
         "row security policies of public.guarded",
     }
     assert "row security" in told(found)["statistics of public.guarded"]
-    assert found.table("public", "item") == everything.table("public", "item")
+    assert uncounted(found.table("public", "item")) == uncounted(everything.table("public", "item"))
     guarded = found.table("public", "guarded")
     assert guarded is not None
     assert all(each.hidden for each in guarded.columns)
