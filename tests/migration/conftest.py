@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,12 +16,16 @@ import psycopg2
 import pytest
 from alembic import command
 from alembic.config import Config
+from pytest_postgresql.janitor import DatabaseJanitor
 from sqlalchemy import Connection, make_url
 
+from dbtune.errors import DbtuneError
 from dbtune.migration import asked, statement
 from dbtune.migration.evidence import Evidence
 from dbtune.migration.project import Project, Written
 from dbtune.migration.step import Change
+from dbtune.server import binaries
+from dbtune.server.embedded import EmbeddedServer
 from dbtune.workload import lexer
 
 Run = Callable[[str], list[Any]]
@@ -119,6 +124,46 @@ def run(database_url: str) -> Iterator[Run]:
     with session(database_url) as opened:
         opened(SHOP)
         yield opened
+
+
+@pytest.fixture(scope="session")
+def own_server(data_dir: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedServer]:
+    """A server beside the one of all tests, to be crashed and followed by a standby; it has prepared transactions."""
+    bindir = pytestconfig.getoption("--pg-bindir")
+    server = EmbeddedServer(data_dir / "own", binaries.at(bindir.absolute()) if bindir else None)
+    server.start()
+    with session(server.url()) as opened:
+        opened("ALTER SYSTEM SET max_prepared_transactions = 2")
+    server.stop()
+    server.start()
+    yield server
+    server.reset()
+
+
+@pytest.fixture
+def own_host(own_server: EmbeddedServer, tmp_path: Path) -> Iterator[Host]:
+    """A project in a database of its own on that server, with the table shop.item."""
+    wait_for(lambda: serves(own_server), 60)
+    url = make_url(own_server.url()).set(drivername="postgresql+psycopg2", database=f"own_{next(_names)}")
+    with DatabaseJanitor(
+        user=url.username or "", host=str(url.query["host"]), port=str(url.query["port"]), dbname=url.database or ""
+    ):
+        with session(url.render_as_string()) as opened:
+            opened(SHOP)
+        yield make_host(tmp_path / "own", url.render_as_string())
+        wait_for(lambda: serves(own_server), 60)
+
+
+_names = itertools.count(1)
+
+
+def serves(server: EmbeddedServer) -> bool:
+    """Start the server if it is down, and return whether it takes connections."""
+    with suppress(DbtuneError, psycopg2.OperationalError):
+        server.start()
+        with session(server.url()):
+            return True
+    return False
 
 
 def indexes(run: Run) -> dict[str, str]:

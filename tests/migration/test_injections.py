@@ -5,138 +5,30 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
+from contextlib import ExitStack
 
-import psycopg2
 import pytest
-from sqlalchemy import make_url
 
-from dbtune.errors import DbtuneError
-from dbtune.server import binaries
 from dbtune.server.embedded import EmbeddedServer
-from tests.migration.conftest import SHOP, Host, Run, make_host, session, state, version, wait_for
-
-INDEX = "item_owner_idx"
-STATEMENT = f"CREATE INDEX {INDEX} ON shop.item (owner)"
-BESIDE = """
-CREATE TABLE shop.other (id int PRIMARY KEY, item int);
-CREATE INDEX other_item_idx ON shop.other (item);
-CREATE INDEX item_old ON shop.item (name);
-COMMENT ON INDEX shop.item_old IS 'not yours';
-"""
-START = (
-    "revision, down_revision, branch_labels, depends_on = 'start', None, None, None\n"
-    "def upgrade(): pass\ndef downgrade(): pass\n"
+from tests.migration.conftest import Host, Run, serves, session, state, version, wait_for
+from tests.migration.faults import (
+    BESIDE,
+    BUILDS,
+    INDEX,
+    START,
+    STATEMENT,
+    builds,
+    converges,
+    end,
+    give,
+    made,
+    noted,
+    others,
+    role,
+    start,
+    upgrading,
+    waits,
 )
-LIMITS = ("lock_timeout", "statement_timeout")
-
-
-def start(host: Host, options: str = "") -> subprocess.Popen[str]:
-    """Start ``alembic upgrade head`` in a process of its own; ``options`` are libpq's PGOPTIONS."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "alembic", "-c", str(host.ini), "upgrade", "head"],
-        env=os.environ | {"PGOPTIONS": options},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for a process, and return what it exits with and what it says."""
-    said, _ = process.communicate(timeout=60)
-    return process.returncode, said
-
-
-@contextmanager
-def upgrading(host: Host, options: str = "") -> Iterator[subprocess.Popen[str]]:
-    """An upgrade that does not outlive a test that fails."""
-    process = start(host, options)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
-
-
-def waits(run: Run) -> bool:
-    """Whether a build of this database waits for a lock."""
-    return bool(run(f"{_BUILDS} AND wait_event_type = 'Lock'"))
-
-
-def builds(run: Run) -> bool:
-    """Whether a build of this database goes on."""
-    return bool(run(_BUILDS))
-
-
-_BUILDS = (
-    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    " AND state = 'active' AND query LIKE 'CREATE INDEX CONCURRENTLY%'"
-)
-
-
-def others(run: Run) -> list[tuple[object, ...]]:
-    """All indexes of ``shop`` but the wanted one, leftovers included, with what there is to change about them."""
-    return run(
-        "SELECT c.oid, c.relname, pg_get_indexdef(c.oid), c.relfilenode, indisvalid, obj_description(c.oid, 'pg_class')"
-        " FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid"
-        f" WHERE c.relnamespace = 'shop'::regnamespace AND c.relname <> '{INDEX}' ORDER BY c.oid"
-    )
-
-
-def made(run: Run) -> bool | None:
-    """Whether the wanted index is valid; None if there is none."""
-    return state(run, INDEX)[0] if run(f"SELECT 1 WHERE to_regclass('shop.{INDEX}') IS NOT NULL") else None
-
-
-def noted(run: Run) -> str | None:
-    """The revision that is noted, if Alembic's table is there at all."""
-    return version(run) if run("SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL") else None
-
-
-def converges(host: Host, run: Run, revision: str, before: list[tuple[object, ...]]) -> None:
-    """Run it again and look: a valid index that bears our mark, the revision noted, all else as it was."""
-    code, said = end(start(host))
-    assert code == 0, said
-    valid, comment = state(run, INDEX)
-    assert valid
-    assert (comment or "").startswith(f"dbtune {revision} ")
-    assert noted(run) == revision
-    assert others(run) == before
-    assert (
-        run(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database"
-            " WHERE datname = current_database())"
-        )
-        == []
-    )
-
-
-@contextmanager
-def role(run: Run, host: Host, *, owner: bool) -> Iterator[tuple[str, Host]]:
-    """A role of this database, the owner of ``shop`` or not, and the project as it runs it."""
-    (database,) = run("SELECT current_database()")[0]
-    name = f"injected_{database}"
-    run(f"CREATE ROLE {name} LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO {name}")
-    run(f"GRANT USAGE ON SCHEMA shop TO {name}; GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {name}")
-    if owner:
-        give(run, name)
-    url = make_url(host.url).set(username=name).render_as_string()
-    host.set(**{"sqlalchemy.url": url.replace("%", "%%")})
-    try:
-        yield name, replace(host, url=url)
-    finally:
-        run(f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}")
-
-
-def give(run: Run, name: str) -> None:
-    """Make a role the owner of the table."""
-    run(f"ALTER SCHEMA shop OWNER TO {name}; ALTER TABLE shop.item OWNER TO {name}")
 
 
 @pytest.mark.parametrize("noticed", [False, True], ids=["unnoticed", "noticed"])
@@ -151,7 +43,7 @@ def test_a_client_that_is_killed_in_the_build(host: Host, run: Run, number: sign
     with ExitStack() as stack:
         writer = stack.enter_context(session(host.url))
         writer("BEGIN; UPDATE shop.item SET name = name")
-        process = stack.enter_context(upgrading(host, options))
+        process = stack.enter_context(upgrading(host, options=options))
         wait_for(lambda: waits(run))
         process.send_signal(number)
         if number is not signal.SIGINT:
@@ -173,45 +65,28 @@ def test_a_client_that_is_killed_in_the_build(host: Host, run: Run, number: sign
 
 
 @pytest.mark.parametrize("what", ["backend", "immediate"])
-def test_a_server_that_goes_down_in_the_build(data_dir: Path, pytestconfig: pytest.Config, what: str) -> None:
-    bindir = pytestconfig.getoption("--pg-bindir")
-    server = EmbeddedServer(data_dir / f"down-{what}", binaries.at(bindir.absolute()) if bindir else None)
-    server.start()
-    try:
-        url = server.url().replace("postgresql://", "postgresql+psycopg2://")
-        with session(url) as run:
-            run(SHOP + BESIDE)
-            before = others(run)
-        host = make_host(data_dir / f"down-{what}" / "host", url)
-        (written,) = host.new(STATEMENT)
-        with session(url) as writer, session(url) as looker:
-            writer("BEGIN; UPDATE shop.item SET name = name")
-            with upgrading(host) as process:
-                wait_for(lambda: waits(looker))
-                if what == "backend":
-                    os.kill(looker(_BUILDS)[0][0], signal.SIGKILL)
-                else:
-                    postmaster = server.status().pid
-                    assert postmaster is not None
-                    os.kill(postmaster, signal.SIGQUIT)  # what pg_ctl stop -m immediate sends
-                    wait_for(lambda: server.status().pid is None)
-                assert end(process)[0] == 1
-        wait_for(lambda: serves(server, url), 60)
-        with session(url) as run:
-            assert made(run) is False
-            assert noted(run) is None
-            converges(host, run, written.revision, before)
-    finally:
-        server.reset()
-
-
-def serves(server: EmbeddedServer, url: str) -> bool:
-    """Start the server if it is down, and return whether it takes connections."""
-    with suppress(DbtuneError, psycopg2.OperationalError):
-        server.start()
-        with session(url):
-            return True
-    return False
+def test_a_server_that_goes_down_in_the_build(own_server: EmbeddedServer, own_host: Host, what: str) -> None:
+    with session(own_host.url) as run:
+        run(BESIDE)
+        before = others(run)
+    (written,) = own_host.new(STATEMENT)
+    with session(own_host.url) as writer, session(own_host.url) as looker:
+        writer("BEGIN; UPDATE shop.item SET name = name")
+        with upgrading(own_host) as process:
+            wait_for(lambda: waits(looker))
+            if what == "backend":
+                os.kill(looker(BUILDS)[0][0], signal.SIGKILL)
+            else:
+                postmaster = own_server.status().pid
+                assert postmaster is not None
+                os.kill(postmaster, signal.SIGQUIT)  # what pg_ctl stop -m immediate sends
+                wait_for(lambda: own_server.status().pid is None)
+            assert end(process)[0] == 1
+    wait_for(lambda: serves(own_server), 60)
+    with session(own_host.url) as run:
+        assert made(run) is False
+        assert noted(run) is None
+        converges(own_host, run, written.revision, before)
 
 
 @pytest.mark.parametrize("by", ["role", "PGOPTIONS"])
@@ -227,7 +102,7 @@ def test_no_room_to_sort_leaves_no_index(host: Host, run: Run, by: str) -> None:
             options = ""
             for limit, value in limits.items():
                 run(f"ALTER ROLE {name} SET {limit} = '{value}'")
-        code, said = end(start(host, options))
+        code, said = end(start(host, options=options))
         assert code == 1
         assert "temp_file_limit" in said
         assert made(run) is None
@@ -279,33 +154,21 @@ def test_a_build_waits_and_goes_on(host: Host, run: Run, blocks: str, goes: str)
     converges(host, run, written.revision, before)
 
 
-def test_a_build_waits_for_a_prepared_transaction(data_dir: Path, pytestconfig: pytest.Config) -> None:
-    bindir = pytestconfig.getoption("--pg-bindir")
-    server = EmbeddedServer(data_dir / "prepared", binaries.at(bindir.absolute()) if bindir else None)
-    server.start()
-    try:
-        url = server.url().replace("postgresql://", "postgresql+psycopg2://")
-        with session(url) as run:
-            run(SHOP + BESIDE)
-            run("ALTER SYSTEM SET max_prepared_transactions = 2")
-        server.stop()
-        server.start()
-        host = make_host(data_dir / "prepared" / "host", url)
-        (written,) = host.new(STATEMENT)
-        with session(url) as run:
-            before = others(run)
-            run("BEGIN; UPDATE shop.item SET name = name")
-            run("PREPARE TRANSACTION 'forgotten'")
-            with upgrading(host) as process:
-                wait_for(lambda: waits(run))
-                assert noted(run) is None
-                run("COMMIT PREPARED 'forgotten'")
-                code, said = end(process)
-            assert code == 0, said
-            assert made(run) is True
-            converges(host, run, written.revision, before)
-    finally:
-        server.reset()
+def test_a_build_waits_for_a_prepared_transaction(own_host: Host) -> None:
+    (written,) = own_host.new(STATEMENT)
+    with session(own_host.url) as run:
+        run(BESIDE)
+        before = others(run)
+        run("BEGIN; UPDATE shop.item SET name = name")
+        run("PREPARE TRANSACTION 'forgotten'")
+        with upgrading(own_host) as process:
+            wait_for(lambda: waits(run))
+            assert noted(run) is None
+            run("COMMIT PREPARED 'forgotten'")
+            code, said = end(process)
+        assert code == 0, said
+        assert made(run) is True
+        converges(own_host, run, written.revision, before)
 
 
 @pytest.mark.parametrize("by", ["role", "PGOPTIONS"])
@@ -326,10 +189,10 @@ def test_limits_of_a_session_are_lifted_and_come_back(host: Host, run: Run, by: 
             run(f"ALTER ROLE {name} SET lock_timeout = '1s'; ALTER ROLE {name} SET statement_timeout = '60ms'")
             options = ""
         writer("BEGIN; UPDATE shop.item SET name = name")
-        with upgrading(owned, options) as process:
+        with upgrading(owned, options=options) as process:
             wait_for(
                 lambda: (
-                    bool(run(f"{_BUILDS} AND clock_timestamp() - query_start > '1.3s'")) or process.poll() is not None
+                    bool(run(f"{BUILDS} AND clock_timestamp() - query_start > '1.3s'")) or process.poll() is not None
                 )
             )
             writer("COMMIT")
