@@ -1,0 +1,68 @@
+"""The simulation: what the closed forms do not know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dbtune.errors import UsageError
+from dbtune.pool.curve import Curve
+from dbtune.pool.simulation import System, simulate
+
+BASE = System(rate=30, curve=Curve.straight(0.5), size=5, overflow=10, patience=2.0, requests=30_000)
+
+
+def test_same_seed_same_answer() -> None:
+    assert simulate(BASE) == simulate(BASE)
+    assert simulate(BASE) != simulate(replace(BASE, seed=2))
+
+
+def test_holds_all_alike_wait_less_and_uneven_ones_more() -> None:
+    calm, usual, wild = (simulate(replace(BASE, rate=27, variation=each)) for each in (0.0, 1.0, 3.0))
+    assert calm.wait.mean < 0.8 * usual.wait.mean
+    assert usual.success > wild.success
+
+
+def test_bursts_cost_success() -> None:
+    assert simulate(replace(BASE, burstiness=3.0)).success < simulate(BASE).success - 0.02
+
+
+def test_newcomers_that_overtake_shorten_the_mean_wait_and_cost_success() -> None:
+    overtaken = simulate(replace(BASE, rate=36, slips=0.005))
+    in_order = simulate(replace(BASE, rate=36))
+    assert overtaken.wait.mean < 0.8 * in_order.wait.mean
+    assert overtaken.p_wait < in_order.p_wait - 0.05
+    assert overtaken.success == pytest.approx(in_order.success, abs=0.02)
+
+
+def test_what_one_process_keeps_open_another_cannot_use() -> None:
+    """Four pools of 15 ask 60 of 20: what two processes keep open, the others are refused, though much of it is idle."""
+    shared = simulate(replace(BASE, size=60, overflow=0, limit=20, rate=24))
+    split = simulate(replace(BASE, size=15, overflow=0, processes=4, limit=20, rate=24))
+    assert shared.refused < 0.02
+    assert split.refused > 5 * shared.refused
+    overflow = simulate(replace(BASE, size=1, overflow=14, processes=4, limit=20, rate=24))
+    assert overflow.refused < split.refused
+
+
+def test_outcomes_add_up() -> None:
+    for system in (
+        replace(BASE, rate=60, processes=3, limit=20, slips=0.003),
+        replace(BASE, patience=0.0),
+        replace(BASE, variation=0.0, burstiness=0.0),
+    ):
+        found = simulate(system)
+        assert found.success + found.timed_out + found.refused == pytest.approx(1)
+
+
+def test_regular_arrivals_and_holds_below_capacity_never_wait() -> None:
+    found = simulate(replace(BASE, rate=29, variation=0.0, burstiness=0.0))
+    assert (found.success, found.p_wait) == (1.0, 0.0)
+    assert found.busy == pytest.approx(14.5, rel=0.01)
+
+
+def test_nonsense_is_refused() -> None:
+    for wrong in ({"rate": 0.0}, {"size": 0, "overflow": 0}, {"processes": 0}):
+        with pytest.raises(UsageError):
+            replace(BASE, **wrong)
