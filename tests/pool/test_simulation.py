@@ -37,7 +37,7 @@ def test_newcomers_that_overtake_shorten_the_mean_wait_and_cost_success() -> Non
 
 
 def test_what_one_process_keeps_open_another_cannot_use() -> None:
-    """Four pools of 15 ask 60 of 20: what two processes keep open, the others are refused, though much of it is idle."""
+    """Four pools of 15 ask 60 of 20: what two processes keep open, the others are refused, though much is idle."""
     shared = simulate(replace(BASE, size=60, overflow=0, limit=20, rate=24))
     split = simulate(replace(BASE, size=15, overflow=0, processes=4, limit=20, rate=24))
     assert shared.refused < 0.02
