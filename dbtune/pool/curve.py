@@ -8,18 +8,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbtune.errors import UsageError
 
 _RESAMPLES = 200
 _LEAST_POINTS = 3
-_ENDLESS = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A measurement: ``n`` connections busy (a mean, so not always whole), and what they got done in a second."""
+    """A measurement: ``n`` connections busy, a mean that need not be whole, and what they got done in a second."""
 
     n: float
     per_second: float
@@ -29,16 +28,18 @@ class Point:
 class Curve:
     """X(n). ``gamma`` is what one connection does in a second, ``alpha`` contention, ``beta`` coherency.
 
-    Both 0: a straight line. ``low`` and ``high`` bound the peak with 90 % confidence where points were fitted, and
-    ``reach`` is the largest n that was measured: beyond it the curve is a guess, and a bad one.
+    Both 0: a straight line. Where ``points`` are given, in order of n, the curve goes through them and the law only
+    beyond the last, where it is a guess, and a bad one. ``low`` and ``high`` bound the peak with 90 % confidence.
+    ``others`` are connections that others have busy on the same server: of n + others, n get their share.
     """
 
     gamma: float
     alpha: float = 0.0
     beta: float = 0.0
+    points: tuple[Point, ...] = ()
     low: float | None = None
     high: float | None = None
-    reach: float | None = None
+    others: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.gamma > 0 or self.alpha < 0 or self.beta < 0:
@@ -53,73 +54,110 @@ class Curve:
 
     def per_second(self, n: float) -> float:
         """Return X(n), in 1/s."""
-        return self.gamma * n / (1 + self.alpha * (n - 1) + self.beta * n * (n - 1)) if n > 0 else 0.0
+        if n <= 0:
+            return 0.0
+        every = n + self.others
+        return n / every * self._whole(every)
+
+    def _whole(self, n: float) -> float:
+        if not self.points:
+            return self._law(n)
+        last = self.points[-1]
+        if n >= last.n:
+            return last.per_second * self._law(n) / self._law(last.n)
+        before = Point(n=0, per_second=0)
+        for point in self.points:
+            if n <= point.n:
+                share = (n - before.n) / (point.n - before.n)
+                return before.per_second + share * (point.per_second - before.per_second)
+            before = point
+        raise AssertionError(n)
+
+    def _law(self, n: float) -> float:
+        return self.gamma * n / (1 + self.alpha * (n - 1) + self.beta * n * (n - 1))
 
     def hold(self, n: float) -> float:
         """Return how many seconds one holds its connection while ``n`` are busy: n / X(n)."""
-        return n / self.per_second(n) if n > 0 else 1 / self.gamma
+        n = n or 1
+        return n / self.per_second(n)
 
     @property
     def is_straight(self) -> bool:
         """Return whether holds do not disturb each other."""
-        return not self.alpha and not self.beta
+        return not (self.alpha or self.beta or self.points)
+
+    @property
+    def reach(self) -> float | None:
+        """Return the largest n that was measured, None where nothing was."""
+        return self.points[-1].n if self.points else None
 
     @property
     def peak(self) -> float:
-        """Return n*, beyond which more connections get less done; infinite where there is no such point."""
+        """Return the law's n*, beyond which more connections get less done; infinite where there is no such point."""
         if self.beta <= 0:
-            return _ENDLESS
+            return math.inf
         return math.sqrt(max(0.0, 1 - self.alpha) / self.beta) or 1.0
 
     @property
     def most(self) -> float:
-        """Return the highest X(n), in 1/s."""
+        """Return the highest X(n), in 1/s, of what was measured, else of the law."""
+        if self.points:
+            return max(point.per_second for point in self.points)
         if math.isinf(self.peak):
-            return self.gamma / self.alpha if self.alpha else _ENDLESS
-        return max(self.per_second(max(1, math.floor(self.peak))), self.per_second(math.ceil(self.peak)))
+            return self.gamma / self.alpha if self.alpha else math.inf
+        return max(self._law(max(1, math.floor(self.peak))), self._law(math.ceil(self.peak)))
 
     def times(self, factor: float) -> Curve:
         """Return the curve of a server that does everything ``factor`` times as fast."""
-        return Curve(
-            gamma=self.gamma * factor, alpha=self.alpha, beta=self.beta, low=self.low, high=self.high, reach=self.reach
+        return replace(
+            self,
+            gamma=self.gamma * factor,
+            points=tuple(Point(n=point.n, per_second=point.per_second * factor) for point in self.points),
         )
+
+    def beside(self, others: float) -> Curve:
+        """Return what is left of the curve for those who share the server with ``others`` busy connections."""
+        return replace(self, others=others)
 
 
 def fit(points: Sequence[Point]) -> Curve:
-    """Return the law that fits the points best, relative errors weighing alike, with a bootstrapped range of its peak.
+    """Return the curve through the points, and beyond them the law that fits them best, with a range of its peak.
 
-    The fit is linear in (1, n-1, n(n-1)) for n/X; coefficients that come out negative are taken as 0.
+    The fit is linear in (1, n-1, n(n-1)) for n/X, relative errors weigh alike, and coefficients that come out negative
+    are taken as 0; the range is bootstrapped from the residuals. Points of the same n are averaged.
 
     :raises UsageError: fewer than three different n, or one that got nothing done.
     """
-    if len({point.n for point in points}) < _LEAST_POINTS:
-        raise UsageError(f"a throughput curve needs at least {_LEAST_POINTS} different numbers of connections")
     if any(point.n <= 0 or point.per_second <= 0 for point in points):
         raise UsageError("a point of a throughput curve must be more than 0 in both numbers")
-    gamma, alpha, beta = _law(points)
-    curve = Curve(gamma=gamma, alpha=alpha, beta=beta)
-    errors = [math.log(point.per_second / curve.per_second(point.n)) for point in points]
+    by_n: dict[float, list[float]] = {}
+    for point in points:
+        by_n.setdefault(point.n, []).append(point.per_second)
+    if len(by_n) < _LEAST_POINTS:
+        raise UsageError(f"a throughput curve needs at least {_LEAST_POINTS} different numbers of connections")
+    gamma, alpha, beta = _coefficients(points)
+    law = Curve(gamma=gamma, alpha=alpha, beta=beta)
+    errors = [math.log(point.per_second / law.per_second(point.n)) for point in points]
     spread = math.sqrt(len(points) / max(1, len(points) - _LEAST_POINTS))  # residuals of a fit are too small
     dice = random.Random(1)  # the same points give the same answer
     peaks = []
     for _ in range(_RESAMPLES):
         shaken = [
-            Point(n=point.n, per_second=curve.per_second(point.n) * math.exp(spread * dice.choice(errors)))
+            Point(n=point.n, per_second=law.per_second(point.n) * math.exp(spread * dice.choice(errors)))
             for point in points
         ]
-        peaks.append(Curve(**dict(zip(("gamma", "alpha", "beta"), _law(shaken), strict=True))).peak)
+        gamma, alpha, beta = _coefficients(shaken)
+        peaks.append(Curve(gamma=gamma, alpha=alpha, beta=beta).peak)
     peaks.sort()
-    return Curve(
-        gamma=gamma,
-        alpha=alpha,
-        beta=beta,
+    return replace(
+        law,
+        points=tuple(Point(n=n, per_second=sum(done) / len(done)) for n, done in sorted(by_n.items())),
         low=peaks[round(0.05 * (_RESAMPLES - 1))],
         high=peaks[round(0.95 * (_RESAMPLES - 1))],
-        reach=max(point.n for point in points),
     )
 
 
-def _law(points: Sequence[Point]) -> tuple[float, float, float]:
+def _coefficients(points: Sequence[Point]) -> tuple[float, float, float]:
     """Return γ, α, β of the weighted least squares with non-negative coefficients: the best of all subsets of terms."""
     best: tuple[float, tuple[float, float, float]] | None = None
     for kept in ((0, 1, 2), (0, 1), (0, 2), (0,)):

@@ -177,8 +177,7 @@ def system(settings: Settings, demand: Demand, requests: int = 50_000) -> System
 def _shared(settings: Settings, demand: Demand) -> Steady:
     """Return the state of one of several alike processes, which slow each other down by what they have busy in all.
 
-    Each sees the others at their mean: a process with j busy gets j/(j + b) of X(j + b), where b is what the others
-    have busy, found by going round until it settles.
+    Each sees the others at their mean, which is found by going round until it settles.
     """
     if settings.processes == 1:
         return waiting(demand.rate, demand.curve, settings.cap, settings.timeout)
@@ -188,22 +187,9 @@ def _shared(settings: Settings, demand: Demand) -> Steady:
     others = 0.0
     steady = waiting(rate, demand.curve, settings.cap, settings.timeout)
     for _ in range(_ROUNDS):
-        steady = waiting(rate, _beside(demand.curve, others), settings.cap, settings.timeout)
+        steady = waiting(rate, demand.curve.beside(others), settings.cap, settings.timeout)
         now = steady.busy * (settings.processes - 1)
         if math.isclose(now, others, rel_tol=_SETTLED):
             break
         others = (others + now) / 2
     return steady
-
-
-def _beside(curve: Curve, others: float) -> Curve:
-    """Return the curve of one process beside ``others`` busy connections: j/(j + b)·X(j + b), again such a law.
-
-    With m = j + b the denominator 1 + α(m-1) + βm(m-1) is d + (α + 2βb)(j-1) + βj(j-1) for d its value at j = 1.
-    """
-    first = 1 + curve.alpha * others + curve.beta * (1 + others) * others
-    return Curve(
-        gamma=curve.gamma / first,
-        alpha=(curve.alpha + 2 * curve.beta * others) / first,
-        beta=curve.beta / first,
-    )

@@ -74,19 +74,20 @@ def simulate(system: System) -> Steady:
 
 
 class _Run:
-    """One run. ``pace`` is how much of a hold one busy connection gets through in a second; work is measured in holds
-    undisturbed, so with X(1) = γ a hold of one connection alone takes 1/γ seconds."""
+    """One run. Work is counted in the seconds that a hold takes alone."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         dice = random.Random(system.seed)  # the same seed gives the same answer
         self._gap = _drawn(dice, 1 / system.rate, system.burstiness)
-        self._work = _drawn(dice, 1 / system.curve.gamma, system.variation)
+        self._alone = system.curve.per_second(1)
+        self._work = _drawn(dice, 1 / self._alone, system.variation)
         self._choose = partial(dice.randrange, system.processes) if system.processes > 1 else int
         self._pools = [_Pool() for _ in range(system.processes)]
         self._running: list[tuple[float, int, _Request]] = []  # by how much work all had done when it ends
         self._done_work = 0.0  # what one busy connection has got through since the start
         self._timers: list[tuple[float, int, str, _Request]] = []
+        self._paces = {0: 0.0}
         self._number = 0
         self._now = 0.0
         self._open = 0
@@ -125,11 +126,17 @@ class _Run:
             busy=busy,
         )
 
+    def _pace(self, busy: int) -> float:
+        """Return how much work each of ``busy`` connections gets done in a second."""
+        if busy not in self._paces:
+            self._paces[busy] = self._system.curve.per_second(busy) / (busy * self._alone)
+        return self._paces[busy]
+
     def _until(self, end: float) -> None:
         """Let happen what happens before ``end``."""
         while True:
             busy = len(self._running)
-            pace = self._system.curve.per_second(busy) / (busy * self._system.curve.gamma) if busy else 0.0
+            pace = self._pace(busy)
             ends = self._now + max(0.0, self._running[0][0] - self._done_work) / pace if busy else math.inf
             timer = self._timers[0][0] if self._timers else math.inf
             when = min(ends, timer, end)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from dbtune import config
@@ -89,12 +89,28 @@ def parse_url(text: str, source: str) -> URL:
 
 def engine(target: Target) -> Engine:
     """Return an engine without a pool: each connection is opened for one use and closed after it."""
+    return create_engine(target.url, poolclass=NullPool, connect_args=_arguments(target))
+
+
+def pooled(target: Target, size: int, overflow: int = 0, timeout: float = 30.0) -> Engine:
+    """Return an engine with SQLAlchemy's QueuePool, for what is measured about it."""
+    return create_engine(
+        target.url,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=overflow,
+        pool_timeout=timeout,
+        connect_args=_arguments(target),
+    )
+
+
+def _arguments(target: Target) -> dict[str, object]:
     arguments: dict[str, object] = {}
     if "application_name" not in target.url.query:
         arguments["application_name"] = APPLICATION_NAME
     if "connect_timeout" not in target.url.query:
         arguments["connect_timeout"] = _CONNECT_SECONDS
-    return create_engine(target.url, poolclass=NullPool, connect_args=arguments)
+    return arguments
 
 
 @contextmanager
