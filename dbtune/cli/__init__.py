@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from dbtune.cli import advise, capture, check, explain, migrate, party, scans, server, snapshot
+from dbtune.cli import advise, capture, check, explain, migrate, party, scans, server, size, snapshot
 from dbtune.cli.reporting import ReportingGroup
 
 app = typer.Typer(
@@ -47,3 +47,4 @@ app.add_typer(capture.app, name="capture")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(party.app, name="party")
 app.add_typer(server.app, name="server")
+app.add_typer(size.app, name="size")

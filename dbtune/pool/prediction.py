@@ -175,21 +175,17 @@ def system(settings: Settings, demand: Demand, requests: int = 50_000) -> System
 
 
 def _shared(settings: Settings, demand: Demand) -> Steady:
-    """Return the state of one of several alike processes, which slow each other down by what they have busy in all.
+    """Return the state of alike processes, which slow each other down by what they have busy in all.
 
     Each sees the others at their mean, which is found by going round until it settles.
     """
-    if settings.processes == 1:
-        return waiting(demand.rate, demand.curve, settings.cap, settings.timeout)
     rate = demand.rate / settings.processes
-    if demand.curve.is_straight:
-        return waiting(rate, demand.curve, settings.cap, settings.timeout)
     others = 0.0
     steady = waiting(rate, demand.curve, settings.cap, settings.timeout)
-    for _ in range(_ROUNDS):
+    for _ in range(0 if demand.curve.is_straight or settings.processes == 1 else _ROUNDS):
         steady = waiting(rate, demand.curve.beside(others), settings.cap, settings.timeout)
         now = steady.busy * (settings.processes - 1)
         if math.isclose(now, others, rel_tol=_SETTLED):
             break
         others = (others + now) / 2
-    return steady
+    return replace(steady, busy=steady.busy * settings.processes)

@@ -87,7 +87,7 @@ def _loop(target: Target, work: Work, n: int, seconds: float) -> tuple[float, li
             with engine.connect() as opened:
                 read_only(opened)
                 work.prepare(opened)
-            ready.wait()
+                ready.wait()  # with the connection in hand, so that each caller prepares another one
             while not stop.is_set():
                 began = time.perf_counter()
                 with engine.connect() as connection:

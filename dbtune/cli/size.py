@@ -1,0 +1,129 @@
+"""``dbtune size``: which pool_size, max_overflow and max_connections belong together, and what they will do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dbtune.cli import duration, options, output
+from dbtune.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbtune.pool.curve import Curve
+
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
+def size(
+    ctx: typer.Context,
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="Requests a second that take a connection.", show_default=False)
+    ] = None,
+    hold: Annotated[
+        str | None,
+        typer.Option("--hold", metavar="TIME", help="How long each holds it, such as 30ms.", show_default=False),
+    ] = None,
+    curve: Annotated[
+        str | None,
+        typer.Option(
+            "--curve",
+            metavar="N:RATE,…",
+            help="What n busy connections do in a second, such as 1:10,2:19,4:33; instead of --hold.",
+            show_default=False,
+        ),
+    ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Measure that with the captured queries, in about two minutes.")
+    ] = False,
+    pool_size: Annotated[int, typer.Option("--pool-size", help="Today's pool_size.")] = 5,
+    max_overflow: Annotated[int, typer.Option("--max-overflow", help="Today's max_overflow.")] = 10,
+    pool_timeout: Annotated[str, typer.Option("--pool-timeout", metavar="TIME", help="Today's pool_timeout.")] = "30s",
+    processes: Annotated[
+        int, typer.Option("--processes", help="Processes with such a pool, of all pods during a deploy.")
+    ] = 1,
+    max_connections: Annotated[
+        int | None,
+        typer.Option("--max-connections", help="The server's; else what a named server says.", show_default=False),
+    ] = None,
+    reserved: Annotated[
+        int, typer.Option("--reserved", help="Connections of max_connections that are not for these processes.")
+    ] = 3,
+    variation: Annotated[
+        float, typer.Option("--variation", help="How uneven holds are: standard deviation over mean; 1: exponential.")
+    ] = 1.0,
+    burstiness: Annotated[
+        float, typer.Option("--burstiness", help="The same of the times between requests; 1: at random.")
+    ] = 1.0,
+    cores: Annotated[
+        int | None, typer.Option("--cores", help="The server's, to show rules of thumb as well.", show_default=False)
+    ] = None,
+    success: Annotated[float, typer.Option("--success", help="The share of requests that must succeed.")] = 0.999,
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="TIME", help="What 95 % of the requests may wait for a connection.")
+    ] = "50ms",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one HTML page.", show_default=False)
+    ] = None,
+    query_dir: options.QueryDir = Path("queries"),
+    url: options.Url = None,
+    format: options.OutputFormat = options.Format.TABLE,
+    output_file: options.Output = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Predict what a pool does, and recommend pool_size and max_overflow that fit the load and the server.
+
+    With --rate and --hold no server is needed. Without, the transactions of a server are measured.
+
+    \b
+    Example: dbtune size --rate 36 --hold 500ms --pool-timeout 2s --max-connections 100
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from dbtune.pool.asked import Asked
+    from dbtune.pool.prediction import Demand, Settings, predict
+    from dbtune.pool.recommendation import Goal, every_size, recommend
+    from dbtune.render import document
+    from dbtune.render import size as render
+
+    output.check_writable(output_file)
+    output.check_writable(html)
+    if not 0 < success <= 1:
+        raise UsageError("--success is a share from 0 to 1, such as 0.999")
+    if rate is None or (hold is None and curve is None and not sweep):
+        raise UsageError("give --rate and --hold (or --curve, or --sweep)")
+    limit = None if max_connections is None else max_connections - reserved
+    today = Settings(
+        size=pool_size,
+        overflow=max_overflow,
+        timeout=duration.milliseconds(pool_timeout) / 1000,
+        processes=processes,
+        limit=limit,
+    )
+    demand = Demand(rate=rate, curve=_curve(hold, curve), variation=variation, burstiness=burstiness)
+    asked = Asked(demand=demand)
+    goal = Goal(success=success, p95=duration.milliseconds(wait) / 1000)
+    given = predict(today, demand)
+    advice = recommend(demand, today, goal, today, cores)
+    if format is options.Format.JSON:
+        text = document.to_json(render.document(asked, given, advice))
+    else:
+        most = max([choice.settings.cap for choice in advice.choices], default=today.cap)
+        sizes = every_size(demand, today, min(most, 100))
+        width = 200 if output_file is not None else output.width()
+        text = render.screen(asked, advice, sizes, width, markdown=format is options.Format.MARKDOWN)
+    output.write(text, output_file)
+
+
+def _curve(hold: str | None, points: str | None) -> Curve:
+    from dbtune.pool import asked
+    from dbtune.pool.curve import Curve
+
+    if points is not None:
+        if hold is not None:
+            raise UsageError("give either --hold or --curve")
+        return asked.curve(points)
+    assert hold is not None
+    return Curve.straight(duration.milliseconds(hold) / 1000)

@@ -1,0 +1,262 @@
+"""Which pool to set: the smallest that does what is wanted, recovers from a burst, and fits the server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dbtune.errors import UsageError
+from dbtune.pool import formulas
+from dbtune.pool.prediction import Demand, Prediction, Settings, predict
+from dbtune.pool.recovery import MARGIN, drain, largest_safe
+
+_LARGEST = 1000
+"""Connections of one process: more were never of use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What is wanted: the share of requests that succeed, and the wait in seconds that 95 % of them stay below."""
+
+    success: float = 0.999
+    p95: float = 0.05
+
+    def is_met(self, found: Prediction) -> bool:
+        """Return whether the steady state is good enough."""
+        return found.steady.success >= self.success and found.steady.wait.p95 <= self.p95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inequality:
+    """A condition in words and numbers, and whether it holds."""
+
+    words: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Settings under a name, what they are predicted to do, and what they satisfy.
+
+    ``drains`` are the seconds until a burst of one second's double rate is worked off, infinite where it never is.
+    ``margin`` is how many connections the server has left, None where its limit is not known.
+    """
+
+    name: str
+    prediction: Prediction
+    inequalities: tuple[Inequality, ...]
+    drains: float
+    margin: int | None
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings."""
+        return self.prediction.settings
+
+    @property
+    def holds(self) -> bool:
+        """Return whether every condition holds."""
+        return all(each.holds for each in self.inequalities)
+
+    @property
+    def breaks_first(self) -> str:
+        """Return what gives way first when more is asked."""
+        found = self.prediction
+        if found.reason is not None:
+            return found.reason
+        if self.margin is not None and self.margin < 0:
+            return f"server: {found.settings.most} asked, {found.settings.limit} there"
+        if found.utilisation >= 1:
+            return "a burst wedges it: with all busy the server does less than is asked"
+        most = found.demand.curve.most
+        if found.capacity >= 0.98 * most and not math.isinf(most):
+            return f"the server at {most:.0f}/s"
+        return f"the pool at {found.capacity:.0f}/s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """The recommended choice, or None where no pool helps, with the reason; and those it was compared with."""
+
+    best: Choice | None
+    why_none: str | None
+    others: tuple[Choice, ...]
+    goal: Goal
+    pooler: str | None = None
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Return all, the best first."""
+        return (() if self.best is None else (self.best,)) + self.others
+
+
+def judge(name: str, settings: Settings, demand: Demand, goal: Goal) -> Choice:
+    """Return what these settings do, and which conditions they satisfy."""
+    found = predict(settings, demand)
+    steady = found.steady
+    reachable = min(settings.most, settings.limit or settings.most)
+    full = demand.curve.per_second(reachable)
+    inequalities = [
+        Inequality(words=f"success {steady.success:.2%} ≥ {goal.success:.2%}", holds=steady.success >= goal.success),
+        Inequality(
+            words=f"wait of 95 % {steady.wait.p95 * 1000:.0f} ms ≤ {goal.p95 * 1000:.0f} ms",
+            holds=steady.wait.p95 <= goal.p95,
+        ),
+        Inequality(
+            words=f"X({reachable}) = {full:.1f}/s ≥ {MARGIN} × {demand.rate:g}/s, so that a burst drains",
+            holds=full >= MARGIN * demand.rate,
+        ),
+    ]
+    if settings.limit is not None:
+        inequalities.append(
+            Inequality(
+                words=f"{settings.processes} × ({settings.size} + {settings.overflow}) = {settings.most}"
+                f" ≤ {settings.limit} that the server has for them",
+                holds=not settings.exceeds,
+            )
+        )
+    return Choice(
+        name=name,
+        prediction=found,
+        inequalities=tuple(inequalities),
+        drains=drain(demand.curve, reachable, demand.rate, math.ceil(demand.rate)),
+        margin=None if settings.limit is None else settings.limit - settings.most,
+    )
+
+
+def every_size(demand: Demand, base: Settings, most: int) -> tuple[Prediction, ...]:
+    """Return what pools of 1 to ``most`` connections a process do, for a plot: some thirty of them."""
+    sizes = sorted({max(1, round(most ** (step / 30))) for step in range(31)} | set(range(1, min(most, 12) + 1)))
+    return tuple(predict(replace(base, size=size, overflow=0), demand) for size in sizes)
+
+
+def recommend(
+    demand: Demand,
+    base: Settings,
+    goal: Goal | None = None,
+    today: Settings | None = None,
+    cores: int | None = None,
+) -> Advice:
+    """Return the smallest pool that meets the goal and recovers, within the server's limit, beside today's and rules.
+
+    ``base`` gives time-out, processes and limit. Every process has the same pool. Where none meets all, the one that
+    comes nearest is told with what it misses, unless the server itself cannot do what is asked.
+    """
+    goal = goal or Goal()
+    others = _others(demand, base, goal, today, cores)
+    most = demand.curve.most
+    if most < demand.rate:
+        why = (
+            f"no pool helps: the server does {most:.1f} requests a second at most, and {demand.rate:g} are asked."
+            " Shorten what is held (an index, fewer statements), or ask for less"
+        )
+        return Advice(best=None, why_none=why, others=others, goal=goal)
+    cap = _smallest(demand, base, goal)
+    if cap is None:
+        fits = _LARGEST if base.limit is None else base.limit // base.processes
+        why = (
+            f"{base.processes} processes of one connection each are more than the {base.limit} that the server has"
+            if fits < 1
+            else f"no pool of up to {min(fits, _LARGEST)} connections a process meets all conditions"
+        )
+        near = _nearest(demand, base, goal, min(fits, _LARGEST)) if fits >= 1 else None
+        return Advice(best=near, why_none=why, others=others, goal=goal, pooler=_pooler(demand, base, goal))
+    best = judge("recommended", split(cap, demand, base), demand, goal)
+    return Advice(best=best, why_none=None, others=others, goal=goal, pooler=_pooler(demand, base, goal, cap))
+
+
+def split(cap: int, demand: Demand, base: Settings) -> Settings:
+    """Return ``cap`` as pool_size and max_overflow: what is busy but for two standard deviations is kept open.
+
+    Overflow costs a new connection at each use, so it is for peaks only.
+    """
+    busy = predict(replace(base, size=cap, overflow=0), demand).steady.busy / base.processes
+    if base.limit is not None and base.processes * cap > base.limit:
+        return replace(base, size=cap, overflow=0)
+    size = min(cap, max(1, math.ceil(busy + 2 * math.sqrt(busy))))
+    return replace(base, size=size, overflow=cap - size)
+
+
+def _smallest(demand: Demand, base: Settings, goal: Goal) -> int | None:
+    """Return the fewest connections a process that meet everything; each of them is tried, as more may do worse."""
+    fits = _LARGEST if base.limit is None else min(_LARGEST, base.limit // base.processes)
+    first = max(1, math.floor(demand.rate / demand.curve.most / base.processes))
+    for cap in _sizes(first, fits):
+        settings = replace(base, size=cap, overflow=0)
+        if demand.curve.per_second(settings.most) < MARGIN * demand.rate:
+            continue
+        if goal.is_met(predict(settings, demand)):
+            return cap
+    return None
+
+
+def _sizes(first: int, last: int) -> Sequence[int]:
+    """Return what to try: every size up to 64, then in steps of some 3 %."""
+    sizes = list(range(first, min(last, 64) + 1))
+    size = max(first, 65)
+    while size <= last:
+        sizes.append(size)
+        size += max(1, size // 32)
+    return sizes
+
+
+def _nearest(demand: Demand, base: Settings, goal: Goal, most: int) -> Choice:
+    """Return what comes nearest: success first, then the wait, then the fewer connections."""
+    tried = [judge("nearest", replace(base, size=cap, overflow=0), demand, goal) for cap in _sizes(1, most)]
+    return min(
+        tried,
+        key=lambda each: (
+            not all(inequality.holds for inequality in each.inequalities[2:]),
+            -round(each.prediction.steady.success, 4),
+            round(each.prediction.steady.wait.p95, 3),
+            each.settings.most,
+        ),
+    )
+
+
+def _others(
+    demand: Demand, base: Settings, goal: Goal, today: Settings | None, cores: int | None
+) -> tuple[Choice, ...]:
+    """Return today's settings and the alternatives, each only once."""
+    named: list[tuple[str, Settings]] = [] if today is None else [("today", today)]
+    size, overflow = formulas.SQLALCHEMY
+    named.append(("SQLAlchemy's default", replace(base, size=size, overflow=overflow)))
+    if cores is not None:
+        for name, total in (("cores × 2", formulas.doubled(cores)), ("HikariCP's rule", formulas.hikari(cores))):
+            named.append((name, replace(base, size=max(1, round(total / base.processes)), overflow=0)))
+    if base.limit is not None:
+        named.append(("all that the server has", replace(base, size=max(1, base.limit // base.processes), overflow=0)))
+    elif (last := largest_safe(demand.curve, demand.rate, most=_LARGEST)) is not None and last < _LARGEST:
+        named.append(("the most that recovers", replace(base, size=max(1, last // base.processes), overflow=0)))
+    seen: set[Settings] = set()
+    told = []
+    for name, settings in named:
+        if settings not in seen:
+            seen.add(settings)
+            told.append(judge(name, settings, demand, goal))
+    return tuple(told)
+
+
+def _pooler(demand: Demand, base: Settings, goal: Goal, cap: int | None = None) -> str | None:
+    """Return what one shared pool in front of the server would need, None where it does not pay."""
+    if base.processes == 1:
+        return None
+    one = replace(base, processes=1)
+    try:
+        shared = _smallest(demand, one, goal)
+    except UsageError:
+        return None
+    if shared is None:
+        return None
+    if cap is None:
+        return (
+            f"a pooler pays: {base.processes} pools do not fit, one shared pool of {shared} connections would"
+            " (PgBouncer in transaction mode: mind prepared statements, SET, LISTEN and advisory locks)"
+        )
+    if base.processes * cap >= 2 * shared:
+        return (
+            f"a pooler begins to pay: one shared pool would need {shared} connections where {base.processes} pools"
+            f" need {base.processes} × {cap} = {base.processes * cap}"
+        )
+    return None
