@@ -13,6 +13,8 @@ from dbtune.errors import UsageError
 if TYPE_CHECKING:
     from dbtune.pool.curve import Curve
 
+_PLOTTED = 100
+
 app = typer.Typer(invoke_without_command=True)
 
 
@@ -107,11 +109,15 @@ def size(
     goal = Goal(success=success, p95=duration.milliseconds(wait) / 1000)
     given = predict(today, demand)
     advice = recommend(demand, today, goal, today, cores)
+    most = max([choice.settings.cap for choice in advice.choices], default=today.cap)
+    sizes = every_size(demand, today, min(most, _PLOTTED))
+    if html is not None:
+        from dbtune.render.html import size as web
+
+        output.write(web.page(asked, advice, sizes), html)
     if format is options.Format.JSON:
         text = document.to_json(render.document(asked, given, advice))
     else:
-        most = max([choice.settings.cap for choice in advice.choices], default=today.cap)
-        sizes = every_size(demand, today, min(most, 100))
         width = 200 if output_file is not None else output.width()
         text = render.screen(asked, advice, sizes, width, markdown=format is options.Format.MARKDOWN)
     output.write(text, output_file)

@@ -14,7 +14,7 @@ from dbtune.render import table
 from dbtune.render.document import SCHEMA_VERSION
 
 _BAR = 24
-_HEADERS = ("setting", "pool", "success", "p95 wait", "left", "breaks first")
+HEADERS = ("setting", "pool", "success", "p95 wait", "left", "breaks first")
 
 
 def document(asked: Asked, given: Prediction, advice: Advice) -> dict[str, Any]:
@@ -96,14 +96,15 @@ def _finite(number: float | None) -> float | None:
 
 def screen(asked: Asked, advice: Advice, sizes: Sequence[Prediction], width: int, *, markdown: bool = False) -> str:
     """Return it for people."""
-    parts = [_heading(asked, markdown=markdown)]
+    heading = [_wrapped(line, width - 2).replace("\n", "\n  ") for line in asked_lines(asked)]
+    parts = [_titled("Asked", heading, markdown=markdown)]
     if asked.causes:
         parts.append(_titled("Do not touch the pool first", [f"- {each}" for each in asked.causes], markdown=markdown))
     parts.append(_titled("Settings", _table(advice, width, markdown=markdown), markdown=markdown))
     if advice.why_none is not None:
         parts.append(_wrapped(advice.why_none[0].upper() + advice.why_none[1:] + ".", width))
     if advice.best is not None:
-        parts.append(_titled(_named(advice.best), _conditions(advice.best), markdown=markdown))
+        parts.append(_titled(named(advice.best), _conditions(advice.best), markdown=markdown))
         parts.append(_titled("To paste", paste(advice.best, fenced=markdown), markdown=markdown))
     if advice.pooler is not None:
         parts.append(_wrapped(advice.pooler[0].upper() + advice.pooler[1:] + ".", width))
@@ -118,7 +119,8 @@ def screen(asked: Asked, advice: Advice, sizes: Sequence[Prediction], width: int
     return "\n\n".join(parts) + "\n"
 
 
-def _named(choice: Choice) -> str:
+def named(choice: Choice) -> str:
+    """Return the heading of what is recommended."""
     settings = choice.settings
     each = "" if settings.processes == 1 else f" in each of {settings.processes} processes"
     lead = "Recommended" if choice.holds else "Nearest to what is wanted"
@@ -129,7 +131,8 @@ def _titled(title: str, lines: Sequence[str], *, markdown: bool) -> str:
     return "\n".join([f"## {title}", "", *lines] if markdown else [title, *(f"  {line}".rstrip() for line in lines)])
 
 
-def _heading(asked: Asked, *, markdown: bool) -> str:
+def asked_lines(asked: Asked) -> list[str]:
+    """Return what is asked, and what the server does, a line each."""
     demand, curve = asked.demand, asked.demand.curve
     lines = [
         f"{demand.rate:.4g} requests a second, each holding a connection for {words.milliseconds(asked.hold * 1000)}:"
@@ -145,12 +148,12 @@ def _heading(asked: Asked, *, markdown: bool) -> str:
         lines.append(f"the server does {curve.most:.4g} a second at most, {peak} connections{band}")
     elif not curve.is_straight:
         lines.append(f"the server does {curve.most:.4g} a second at most, at {curve.peak:.0f} connections")
-    lines += [f"{what}: {source}" for what, source in asked.sources.items()]
-    return _titled("Asked", lines, markdown=markdown)
+    return lines + [f"{what}: {source}" for what, source in asked.sources.items()]
 
 
-def _table(advice: Advice, width: int, *, markdown: bool) -> list[str]:
-    rows = []
+def rows(advice: Advice) -> list[tuple[str, ...]]:
+    """Return the table of settings, its columns as in :data:`HEADERS`."""
+    told: list[tuple[str, ...]] = []
     for choice in advice.choices:
         found, settings = choice.prediction, choice.settings
         pool = f"{settings.size}+{settings.overflow}" + (f" × {settings.processes}" if settings.processes > 1 else "")
@@ -159,17 +162,22 @@ def _table(advice: Advice, width: int, *, markdown: bool) -> list[str]:
             success += f" ({found.low:.0%}–{found.high:.0%})"
         left = "" if choice.margin is None else str(choice.margin)
         wait = words.milliseconds(found.steady.wait.p95 * 1000)
-        rows.append((choice.name, pool, success, wait, left, choice.breaks_first))
+        told.append((choice.name, pool, success, wait, left, choice.breaks_first))
+    return told
+
+
+def _table(advice: Advice, width: int, *, markdown: bool) -> list[str]:
+    told = rows(advice)
     align = ("left", "left", "right", "right", "right", "left")
     if markdown:
-        return table.markdown(_HEADERS, rows, align).splitlines()
+        return table.markdown(HEADERS, told, align).splitlines()
     if width >= table.WIDE:
-        return table.grid(_HEADERS, rows, align, [None] * 5 + [max(30, width - 90)]).splitlines()
-    lines = table.aligned(_HEADERS[:5], [row[:5] for row in rows], min(width, 100) - 2)
-    told = lines[:1]
-    for line, row in zip(lines[1:], rows, strict=True):
-        told += [line, *(f"    {each}" for each in _fold(f"breaks first: {row[5]}", width - 8))]
-    return told
+        return table.grid(HEADERS, told, align, [None] * 5 + [max(30, width - 90)]).splitlines()
+    lines = table.aligned(HEADERS[:5], [row[:5] for row in told], min(width, 100) - 2)
+    folded = lines[:1]
+    for line, row in zip(lines[1:], told, strict=True):
+        folded += [line, *(f"    {each}" for each in _fold(f"breaks first: {row[5]}", width - 8))]
+    return folded
 
 
 def _conditions(choice: Choice) -> list[str]:

@@ -106,3 +106,15 @@ def test_nonsense_is_one_line(run: Run, arguments: tuple[str, ...], words: str) 
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_page_is_one_file_without_scripts(run: Run, tmp_path: Path) -> None:
+    done = run(*BY_HAND, "--max-connections", "100", "--html", "size.html")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "size.html").read_text()
+    assert page.count("<svg") == page.count("</svg>") == 2
+    assert "<script" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "pool_size=25, max_overflow=0" in page
+    assert "recommended: 25" in page
