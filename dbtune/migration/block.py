@@ -24,13 +24,15 @@ SETTINGS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_ti
 MARK = "dbtune"
 """The first word of the comment on an index that a revision made."""
 
+NOTHING = "\1"
+"""A line that :func:`within` leaves out."""
+
 _PAUSE_S = 0.5
 _BREAK = "\0"
-_NOTHING = "\1"
 _NAMES = indent(",\n".join(map(quote_literal, SETTINGS)), "    ")
 _ALWAYS = SETTINGS[:3]
-_PATIENCE_S = 2
-_ATTEMPTS = 300
+_TURN_S = 2
+_PATIENCE = "15 min"
 
 
 def do(body: str, declare: str = "") -> str:
@@ -47,7 +49,7 @@ def do(body: str, declare: str = "") -> str:
 def within(body: str) -> str:
     """Return PL/pgSQL as it stands in the lines of a block."""
     lines = indent(f"{body.strip()}\n", "    ")
-    return lines.replace(f"    {_NOTHING}\n", "").replace(_BREAK, "\n")
+    return lines.replace(f"    {NOTHING}\n", "").replace(_BREAK, "\n")
 
 
 def kept(sql: str) -> str:
@@ -315,7 +317,7 @@ def ready_to_drop(definition: Definition, *, only_marked: bool, unless: str = ""
     return do(
         f"""
 {turn(definition.table)}
-{unless.strip() or _NOTHING}
+{unless.strip() or NOTHING}
 {look(definition)}
 IF thing IS NULL THEN
     NULL;  -- gone
@@ -341,20 +343,47 @@ def patiently(statements: str) -> str:
     again, for a quarter of an hour.
     """
     return f"""
-FOR attempt IN 1..{_ATTEMPTS} LOOP
-    BEGIN
-        PERFORM set_config('lock_timeout', '{_PATIENCE_S}s', true);
-{indent(statements.strip(), "        ")}
-        EXIT;
-    EXCEPTION WHEN lock_not_available THEN
-        IF attempt = {_ATTEMPTS} THEN
-            RAISE;
-        END IF;
-    END;
-    COMMIT;
-    PERFORM pg_sleep({_PATIENCE_S} * random());
+DECLARE
+    since timestamptz := clock_timestamp();
+BEGIN
+    LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '{_TURN_S}s', true);
+{indent(statements.strip(), "            ")}
+            EXIT;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF clock_timestamp() > since + interval '{_PATIENCE}' THEN
+                RAISE;
+            END IF;
+        END;
+        COMMIT;
+        PERFORM pg_sleep({_TURN_S} * random());
+    END LOOP;
+END;
+""".strip()
+
+
+def lock_out(table: str) -> str:
+    """Return PL/pgSQL, for :func:`patiently`, that locks a table and its partitions, or gives up before others suffer.
+
+    Who has a partition and then wants the table waits for us while we wait for them. The server ends one of the two
+    after deadlock_timeout, whichever looks first; half of it after we have the table, we have let go.
+    """
+    return f"""
+LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE;
+until := clock_timestamp()
+    + (SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout') * interval '1 ms' / 2;
+FOR part IN SELECT relid FROM pg_partition_tree({quote_literal(table)}) WHERE level > 0 ORDER BY level LOOP
+    PERFORM set_config(
+        'lock_timeout', greatest(1, 1000 * extract(epoch FROM until - clock_timestamp()))::int::text, true
+    );
+    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', part);
 END LOOP;
 """.strip()
+
+
+LOCKED_OUT = "part regclass;\nuntil timestamptz;"
+"""What :func:`lock_out` needs declared."""
 
 
 def assert_sound(definition: Definition) -> str:

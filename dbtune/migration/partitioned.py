@@ -3,6 +3,9 @@
 An index on the parent alone comes first: it is not valid yet, but new partitions get theirs from it. Then one after
 the other each partition's index is built CONCURRENTLY and attached; the last one makes the parent's valid. Each step
 is taken only where it is still missing.
+
+The index of a partition that has partitions is attached when all of theirs are: one that becomes valid later locks out
+everybody from the table above it (validatePartitionedIndex() in tablecmds.c), and deadlocks with who works there.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ class CreatePartitioned:
         comment = self.comment if self.comment is not None else block.mark(self.definition, revision)
         return Steps(
             prepare=block.prepare(),
-            outside=(_only(self.definition, self.table),),
+            outside=(_only(self.definition, self.table, only_if=_none_is_foreign(self.table)),),
             members=self.members(),
             after=(f"ANALYZE {self.table}",) if self.definition.has_expression else (),
             restore=(block.restore(),),
@@ -69,7 +72,9 @@ class CreatePartitioned:
                 part.ddl(concurrently=True, if_not_exists=True),
                 block.do(block.patiently(attach)),
             ),
-            branch=(_only(part, self.table), block.do(block.patiently(attach))),
+            cleanup=2,
+            branch=(_only(part, self.table),),
+            attach=(block.do(block.patiently(attach)),),
         )
 
     def reverse(self) -> Change:
@@ -103,7 +108,7 @@ class DropPartitioned:
     def steps(self, revision: str = "") -> Steps:
         """Return what it sends."""
         again = "downgrade" if self.only_marked else "upgrade"
-        drop = block.patiently(f"DROP INDEX {self.definition.full_name};")
+        drop = block.patiently(f"{block.lock_out(self.table)}\nDROP INDEX {self.definition.full_name};")
         body = f"""
 {block.turn(self.table)}
 {block.look(self.definition)}
@@ -117,7 +122,7 @@ END IF;
 """
         return Steps(
             prepare=block.prepare(),
-            outside=(block.do(body, block.FOUND),),
+            outside=(block.do(body, f"{block.FOUND}\n{block.LOCKED_OUT}"),),
             restore=(block.restore(),),
             inside=(block.assert_gone(self.definition, again),),
         )
@@ -131,12 +136,16 @@ END IF;
         return listed(self.steps())
 
 
-def _only(definition: Definition, lock: str) -> str:
-    """Return the block that makes the index of a table that has partitions, without theirs."""
+def _only(definition: Definition, lock: str, only_if: str = "") -> str:
+    """Return the block that makes the index of a table that has partitions, without theirs.
+
+    ``only_if`` is PL/pgSQL that fails where it must not be made.
+    """
     create = "\n".join(map(block.kept, definition.clauses(only=True))) + ";"
     return block.do(
         f"""
 {block.turn(definition.table, lock)}
+{only_if.strip() or block.NOTHING}
 {block.look(definition)}
 IF thing IS NULL THEN
 {indent(block.patiently(create), "    ")}
@@ -148,3 +157,17 @@ END IF;
 """,
         block.FOUND,
     )
+
+
+def _none_is_foreign(table: str) -> str:
+    """Return PL/pgSQL that fails where a partition is a foreign table: there is no index of it to attach."""
+    name = quote_literal(table)
+    return f"""
+IF EXISTS (SELECT FROM pg_partition_tree({name}) JOIN pg_class ON oid = relid WHERE relkind = 'f') THEN
+    RAISE EXCEPTION '%', format(
+        'the partition %s of %s is a foreign table: an index of all could never be valid; detach it first',
+        (SELECT min(relid::text) FROM pg_partition_tree({name}) JOIN pg_class ON oid = relid WHERE relkind = 'f'),
+        {name}
+    );
+END IF;
+"""

@@ -39,7 +39,7 @@ def state(error: BaseException) -> str:
 '''
 
 _OUTSIDE = '''
-def outside(statements: Iterable[str], cleanup: tuple[str, ...] = ()) -> None:
+def outside(statements: Iterable[str], cleanup: Iterable[str] = ()) -> None:
     """Run the statements outside of transactions and without time limits, which are put back in any case."""
     if context.is_offline_mode():
         op.get_context().impl.static_output(ADVICE)
@@ -62,21 +62,21 @@ def outside(statements: Iterable[str], cleanup: tuple[str, ...] = ()) -> None:
 '''
 
 _MEMBERS = '''
-def members() -> Iterator[str]:
-    """Yield the statements for the partitions that lack the index; offline, for those that were there long ago."""
+def members(cleanup: list[str]) -> Iterator[str]:
+    """Yield the statements for the partitions that lack the index; offline, for those that were there long ago.
+
+    ``cleanup`` becomes those that take away what the latest ones left.
+    """
     if context.is_offline_mode():
         found = KNOWN
     else:
         found = op.get_bind().exec_driver_sql(TREE, execution_options={"no_parameters": True}).fetchall()
-    for schema, table, above_schema, above, has_partitions in found:
-        yield from expanded(
-            BRANCH if has_partitions else LEAF,
-            (schema, table),
-            (above_schema, above),
-            root=ROOT,
-            index=INDEX,
-            ending=ENDING,
-        )
+    parts = [(BRANCH if each[-1] else LEAF, each) for each in found]
+    parts += [(ATTACH, each) for each in reversed(found) if each[-1]]
+    for statements, (schema, table, above_schema, above, has_partitions) in parts:
+        made = expanded(statements, (schema, table), (above_schema, above), root=ROOT, index=INDEX, ending=ENDING)
+        cleanup[:] = [] if has_partitions else made[:CLEANUP]
+        yield from made
 '''
 
 _ADVICE = "-- Apply with psql -v ON_ERROR_STOP=1, or what follows a failed statement is tried all the same."
@@ -172,6 +172,8 @@ def _partitions(parts: Members) -> list[str]:
         f"TREE = {literal(parts.tree.strip())}",
         _constant("LEAF", parts.leaf),
         _constant("BRANCH", parts.branch),
+        _constant("ATTACH", parts.attach),
+        f"# As many of LEAF take away what a failed build left.\nCLEANUP = {parts.cleanup}",
     ]
 
 
@@ -182,7 +184,8 @@ def _body(steps: Steps, name: str) -> str:
         lines.append(f"outside({name}{cleanup})")
     else:
         after = f", {name}_AFTER" if steps.after else ""
-        lines.append(f"outside(chain({name}, members(){after}))")
+        lines.append("cleanup: list[str] = []")
+        lines.append(f"outside(chain({name}, members(cleanup){after}), cleanup)")
     if steps.inside:
         lines.append(f"run(*{name}_CHECK)  # in the transaction that notes this revision as done")
     return "\n".join(lines)

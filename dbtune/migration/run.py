@@ -45,16 +45,18 @@ def run(change: Change, connection: Connection) -> None:
 
 
 def _outside(connection: Connection, steps: Steps) -> None:
+    cleanup = steps.outside[: steps.cleanup]
     try:
         _send(connection, (*steps.prepare, *steps.outside))
         if steps.members is not None:
             now = connection.exec_driver_sql(steps.members.tree, execution_options={"no_parameters": True}).all()
-            _send(connection, for_members(steps, now))
+            for statements, cleanup in for_members(steps, now):  # noqa: B007  # of the one that failed
+                _send(connection, statements)
         _send(connection, steps.after)
     except BaseException as error:
         if isinstance(error, DBAPIError) and (sqlstate(error) or "").startswith(_LEAVES_A_HEAP):
             with suppress(Exception):
-                _send(connection, steps.outside[: steps.cleanup])
+                _send(connection, cleanup)
         with suppress(Exception):
             _send(connection, steps.restore)
         raise

@@ -13,9 +13,13 @@ from dbtune.migration.members import expanded
 class Members:
     """What is sent for each partition; see :mod:`dbtune.migration.members` for the words that stand for its names.
 
-    ``known`` are the partitions there were when this was written: schema, name, the schema and name of the table that
-    it is one of, and whether it has partitions of its own. ``tree`` is the query for those that there are now and that
-    have no such index yet. ``root`` and ``index`` are the table's and the index's schema and name.
+    ``known`` are the partitions there were when this was written, those nearer to the table first: schema, name, the
+    schema and name of the table that it is one of, and whether it has partitions of its own. ``tree`` is the query for
+    those that there are now and that have no such index yet. ``root`` and ``index`` are the table's and the index's
+    schema and name.
+
+    ``leaf`` is for partitions without partitions; the first ``cleanup`` of its statements take away what the later
+    ones left. ``branch`` is for those with, and ``attach`` too, after all others, the nearest ones last.
     """
 
     root: tuple[str, str]
@@ -25,6 +29,8 @@ class Members:
     tree: str
     leaf: tuple[str, ...]
     branch: tuple[str, ...]
+    attach: tuple[str, ...]
+    cleanup: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,20 +82,30 @@ class Change(Protocol):
 def listed(steps: Steps) -> tuple[str, ...]:
     """Return the statements that are sent where nothing goes wrong, with the transaction around the last ones."""
     inside = ("BEGIN", *steps.inside, "COMMIT") if steps.inside else ()
-    return (*steps.prepare, *steps.outside, *for_members(steps), *steps.after, *steps.restore, *inside)
+    parts = [statement for part, _ in for_members(steps) for statement in part]
+    return (*steps.prepare, *steps.outside, *parts, *steps.after, *steps.restore, *inside)
 
 
-def for_members(steps: Steps, now: Sequence[Sequence[object]] | None = None) -> Iterator[str]:
-    """Yield the statements for each partition; of those in ``now``, the rows of the query, else of the known ones."""
+def for_members(
+    steps: Steps, now: Sequence[Sequence[object]] | None = None
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield the statements for each partition, and those of them that take away what the others left.
+
+    They are for those in ``now``, the rows of the query, else for the known ones.
+    """
     members = steps.members
-    for each in () if members is None else members.known if now is None else now:
-        assert members is not None
-        schema, table, above_schema, above_table, has_partitions = each
-        yield from expanded(
-            members.branch if has_partitions else members.leaf,
+    if members is None:
+        return
+    found = members.known if now is None else now
+    parts = [(members.branch if each[-1] else members.leaf, each) for each in found]
+    parts += [(members.attach, each) for each in reversed(found) if each[-1]]
+    for statements, (schema, table, above_schema, above_table, has_partitions) in parts:
+        made = expanded(
+            statements,
             (str(schema), str(table)),
             (str(above_schema), str(above_table)),
             root=members.root,
             index=members.index,
             ending=members.ending,
         )
+        yield tuple(made), () if has_partitions else tuple(made[: members.cleanup])
