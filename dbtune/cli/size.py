@@ -13,7 +13,7 @@ from dbtune.errors import UsageError
 if TYPE_CHECKING:
     from dbtune.pool.curve import Curve
 
-_PLOTTED = 100
+_PLOTTED, _LEAST_PLOTTED = 100, 20
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -51,11 +51,21 @@ def size(
         typer.Option("--max-connections", help="The server's; else what a named server says.", show_default=False),
     ] = None,
     reserved: Annotated[
-        int, typer.Option("--reserved", help="Connections of max_connections that are not for these processes.")
-    ] = 3,
+        int | None,
+        typer.Option(
+            "--reserved",
+            help="Connections of max_connections that are not for these processes; else what the server says, or 3.",
+            show_default=False,
+        ),
+    ] = None,
     variation: Annotated[
-        float, typer.Option("--variation", help="How uneven holds are: standard deviation over mean; 1: exponential.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--variation",
+            help="How uneven holds are: standard deviation over mean; else what --sweep finds, or 1, exponential.",
+            show_default=False,
+        ),
+    ] = None,
     burstiness: Annotated[
         float, typer.Option("--burstiness", help="The same of the times between requests; 1: at random.")
     ] = 1.0,
@@ -66,6 +76,9 @@ def size(
     wait: Annotated[
         str, typer.Option("--wait", metavar="TIME", help="What 95 % of the requests may wait for a connection.")
     ] = "50ms",
+    interval: Annotated[
+        str, typer.Option("--interval", metavar="TIME", help="How long to measure a server's transactions.")
+    ] = "10s",
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write it as one HTML page.", show_default=False)
     ] = None,
@@ -84,6 +97,7 @@ def size(
     """
     if ctx.invoked_subcommand is not None:
         return
+    from dbtune.cli.size_asking import Found, ask
     from dbtune.pool.asked import Asked
     from dbtune.pool.prediction import Demand, Settings, predict
     from dbtune.pool.recommendation import Goal, every_size, recommend
@@ -94,23 +108,29 @@ def size(
     output.check_writable(html)
     if not 0 < success <= 1:
         raise UsageError("--success is a share from 0 to 1, such as 0.999")
-    if rate is None or (hold is None and curve is None and not sweep):
-        raise UsageError("give --rate and --hold (or --curve, or --sweep)")
-    limit = None if max_connections is None else max_connections - reserved
-    today = Settings(
-        size=pool_size,
-        overflow=max_overflow,
-        timeout=duration.milliseconds(pool_timeout) / 1000,
-        processes=processes,
-        limit=limit,
+    if sweep and (hold is not None or curve is not None):
+        raise UsageError("give --hold, --curve or --sweep, one of them")
+    timeout = duration.milliseconds(pool_timeout) / 1000
+    found = Found(sources={})
+    if rate is None or sweep or (hold is None and curve is None):
+        found = ask(url, rate, query_dir, duration.milliseconds(interval) / 1000, sweep=sweep, quiet=quiet)
+    law = found.curve or _curve(hold, curve)
+    demand = Demand(
+        rate=rate if rate is not None else found.rate,
+        curve=law,
+        variation=variation if variation is not None else found.variation,
+        burstiness=burstiness,
     )
-    demand = Demand(rate=rate, curve=_curve(hold, curve), variation=variation, burstiness=burstiness)
-    asked = Asked(demand=demand)
+    most = max_connections or found.max_connections
+    held_back = reserved if reserved is not None else found.reserved
+    limit = None if most is None else most - held_back
+    today = Settings(size=pool_size, overflow=max_overflow, timeout=timeout, processes=processes, limit=limit)
+    asked = Asked(demand=demand, sources=found.sources, doubts=found.doubts, causes=found.causes)
     goal = Goal(success=success, p95=duration.milliseconds(wait) / 1000)
     given = predict(today, demand)
     advice = recommend(demand, today, goal, today, cores)
-    most = max([choice.settings.cap for choice in advice.choices], default=today.cap)
-    sizes = every_size(demand, today, min(most, _PLOTTED))
+    largest = max(today.cap, 2 * advice.best.settings.cap if advice.best is not None else 0, _LEAST_PLOTTED)
+    sizes = every_size(demand, today, min(largest, _PLOTTED))
     if html is not None:
         from dbtune.render.html import size as web
 

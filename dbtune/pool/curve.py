@@ -134,7 +134,7 @@ def fit(points: Sequence[Point]) -> Curve:
     for point in points:
         by_n.setdefault(point.n, []).append(point.per_second)
     if len(by_n) < _LEAST_POINTS:
-        raise UsageError(f"a throughput curve needs at least three different numbers of connections")
+        raise UsageError("a throughput curve needs at least three different numbers of connections")
     gamma, alpha, beta = _coefficients(points)
     law = Curve(gamma=gamma, alpha=alpha, beta=beta)
     errors = [math.log(point.per_second / law.per_second(point.n)) for point in points]

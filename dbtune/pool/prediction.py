@@ -86,7 +86,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The steady state with these settings. ``low`` and ``high`` bound success if rate or hold were 10 % off."""
+    """The steady state with these settings. ``low`` and ``high`` bound success for a load 10 % off."""
 
     settings: Settings
     demand: Demand
@@ -125,18 +125,20 @@ class Prediction:
         return None
 
 
-def predict(settings: Settings, demand: Demand) -> Prediction:
+def predict(settings: Settings, demand: Demand, *, band: bool = True) -> Prediction:
     """Return what to expect.
 
     Time-outs of one process: closed form; of several: each has its share of the requests, and shares the server. A
     server that refuses the only process: closed form. Several processes that ask for more than the server has, holds or
     arrivals that are not like Poisson's: simulated.
 
+    ``band``: also what it would be if rate and hold time were each 5 % larger or smaller, which makes the load 10 % so.
+
     :raises UsageError: there is no steady state.
     """
     steady, method = _steady(settings, demand)
-    low, _ = _steady(settings, demand.with_miss(1 + _MISS / 2))
-    high, _ = _steady(settings, demand.with_miss(1 - _MISS / 2))
+    low = _steady(settings, demand.with_miss(1 + _MISS / 2))[0] if band else steady
+    high = _steady(settings, demand.with_miss(1 - _MISS / 2))[0] if band else steady
     return Prediction(
         settings=settings,
         demand=demand,

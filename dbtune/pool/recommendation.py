@@ -104,7 +104,7 @@ def judge(name: str, settings: Settings, demand: Demand, goal: Goal) -> Choice:
             holds=steady.wait.p95 <= goal.p95,
         ),
         Inequality(
-            words=f"X({reachable}) = {full:.1f}/s ≥ {MARGIN} × {demand.rate:g}/s, so that a burst drains",
+            words=f"X({reachable}) = {full:.1f}/s ≥ {MARGIN} × {demand.rate:.4g}/s, so that a burst drains",
             holds=full >= MARGIN * demand.rate,
         ),
     ]
@@ -128,7 +128,7 @@ def judge(name: str, settings: Settings, demand: Demand, goal: Goal) -> Choice:
 def every_size(demand: Demand, base: Settings, most: int) -> tuple[Prediction, ...]:
     """Return what pools of 1 to ``most`` connections a process do, for a plot: some thirty of them."""
     sizes = sorted({max(1, round(most ** (step / 30))) for step in range(31)} | set(range(1, min(most, 12) + 1)))
-    return tuple(predict(replace(base, size=size, overflow=0), demand) for size in sizes)
+    return tuple(predict(replace(base, size=size, overflow=0), demand, band=False) for size in sizes)
 
 
 def recommend(
@@ -171,7 +171,7 @@ def split(cap: int, demand: Demand, base: Settings) -> Settings:
 
     Overflow costs a new connection at each use, so it is for peaks only.
     """
-    busy = predict(replace(base, size=cap, overflow=0), demand).steady.busy / base.processes
+    busy = predict(replace(base, size=cap, overflow=0), demand, band=False).steady.busy / base.processes
     if base.limit is not None and base.processes * cap > base.limit:
         return replace(base, size=cap, overflow=0)
     size = min(cap, max(1, math.ceil(busy + 2 * math.sqrt(busy))))
@@ -186,7 +186,7 @@ def _smallest(demand: Demand, base: Settings, goal: Goal) -> int | None:
         settings = replace(base, size=cap, overflow=0)
         if demand.curve.per_second(settings.most) < MARGIN * demand.rate:
             continue
-        if goal.is_met(predict(settings, demand)):
+        if goal.is_met(predict(settings, demand, band=False)):
             return cap
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,7 +100,7 @@ def screen(asked: Asked, advice: Advice, sizes: Sequence[Prediction], width: int
     heading = [_wrapped(line, width - 2).replace("\n", "\n  ") for line in asked_lines(asked)]
     parts = [_titled("Asked", heading, markdown=markdown)]
     if asked.causes:
-        parts.append(_titled("Do not touch the pool first", [f"- {each}" for each in asked.causes], markdown=markdown))
+        parts.append(_titled("Do not touch the pool first", _items(asked.causes, width), markdown=markdown))
     parts.append(_titled("Settings", _table(advice, width, markdown=markdown), markdown=markdown))
     if advice.why_none is not None:
         parts.append(_wrapped(advice.why_none[0].upper() + advice.why_none[1:] + ".", width))
@@ -113,9 +114,7 @@ def screen(asked: Asked, advice: Advice, sizes: Sequence[Prediction], width: int
         title = "Success and wait by connections of one process"
         parts.append(_titled(title, ["```", *plotted, "```"] if markdown else plotted, markdown=markdown))
     if asked.doubts:
-        parts.append(
-            _titled("Take with care", [_wrapped(f"- {each}", width) for each in asked.doubts], markdown=markdown)
-        )
+        parts.append(_titled("Take with care", _items(asked.doubts, width), markdown=markdown))
     return "\n\n".join(parts) + "\n"
 
 
@@ -139,13 +138,12 @@ def asked_lines(asked: Asked) -> list[str]:
         f" {asked.busy:.3g} busy on average"
     ]
     if curve.points:
-        peak = "no peak within what was measured" if math.isinf(curve.peak) else f"most of it at about {curve.peak:.0f}"
-        band = (
-            f" ({curve.low:.0f} to {'more' if math.isinf(curve.high) else f'{curve.high:.0f}'})"
-            if curve.low is not None and curve.high is not None and not math.isinf(curve.peak)
-            else ""
-        )
-        lines.append(f"the server does {curve.most:.4g} a second at most, {peak} connections{band}")
+        at = f"at about {curve.peak:.0f} connections"
+        if curve.low is not None and curve.high is not None:
+            at += f" ({curve.low:.0f} to {'more' if math.isinf(curve.high) else f'{curve.high:.0f}'})"
+        if math.isinf(curve.peak) or curve.peak > curve.points[-1].n:
+            at = f"and still rising at {curve.points[-1].n:g} connections, the most that were tried"
+        lines.append(f"the server does {curve.most:.4g} a second at most, {at}")
     elif not curve.is_straight:
         lines.append(f"the server does {curve.most:.4g} a second at most, at {curve.peak:.0f} connections")
     return lines + [f"{what}: {source}" for what, source in asked.sources.items()]
@@ -223,11 +221,13 @@ def _bar(share: float, width: int) -> str:
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 
+def _items(texts: Sequence[str], width: int) -> list[str]:
+    return [line for text in texts for line in _fold(f"- {text}", min(width, 110) - 4, "  ")]
+
+
 def _wrapped(text: str, width: int) -> str:
     return "\n".join(_fold(text, min(width, 110)))
 
 
-def _fold(text: str, width: int) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, max(40, width), break_long_words=False) or [""]
+def _fold(text: str, width: int, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, max(40, width), break_long_words=False, subsequent_indent=indent) or [""]
