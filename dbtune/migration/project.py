@@ -54,7 +54,7 @@ class Project:
         if ini is None and toml is None:
             raise BadFile(config, "no such file; name the project's alembic.ini with --config")
         self.path = config
-        self.config = Config(ini, toml_file=toml, cmd_opts=Namespace(quiet=True))
+        self.config = Config(ini, toml_file=toml, cmd_opts=Namespace(quiet=True, x=None))
 
     def write(
         self,
