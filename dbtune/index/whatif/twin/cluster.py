@@ -37,8 +37,11 @@ _KEEPER = r"""
 trap '' HUP INT TERM
 folder=$1; bindir=$2; shift 2
 ( { "$bindir/initdb" "$@" && cat "$folder/settings" >>"$folder/data/postgresql.conf" &&
-    "$bindir/postgres" -D "$folder/data"; } </dev/null >"$folder/log" 2>&1; echo ended ) &
+    { "$bindir/postgres" -D "$folder/data"
+      while [ -e "$folder/again" ]; do sleep 0.2; "$bindir/postgres" -D "$folder/data"; done; }
+  } </dev/null >"$folder/log" 2>&1; echo ended ) &
 read -r _
+rm -f -- "$folder/again"
 while kill -0 $! 2>/dev/null; do
     pid=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null && break
     sleep 0.05
@@ -81,8 +84,11 @@ _SETTINGS = {
 class Cluster:
     """A running server in a folder of its own below ``folder``. See :func:`start`."""
 
-    def __init__(self, home: Path, programs: Binaries, owner: Account, keeper: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, home: Path, programs: Binaries, owner: Account, keeper: subprocess.Popen[bytes], name: str
+    ) -> None:
         self.home = home
+        self.name = name
         self.programs = programs
         self.owner = owner
         self._keeper = keeper
@@ -102,12 +108,16 @@ class Cluster:
     def target(self) -> Target:
         """Where to connect to: the Unix socket, as superuser."""
         query = {"host": str(self.home), "port": str(PORT), "client_encoding": "utf8"}
-        return Target(URL.create("postgresql+psycopg2", username=ROLE, database=DATABASE, query=query), "twin")
+        return Target(URL.create("postgresql+psycopg2", username=ROLE, database=DATABASE, query=query), self.name)
 
     @property
     def runs(self) -> bool:
         """Whether the server is there."""
         return self._keeper.poll() is None and not self._said_ended()
+
+    def keep_up(self) -> None:
+        """From now on, start the server again whenever it ends by itself."""
+        (self.home / "again").touch()
 
     def stop(self) -> None:
         """End the server and remove its folder; once is enough."""
@@ -139,9 +149,11 @@ class Cluster:
                 if len(lines) >= 8 and lines[7].strip() == "ready":
                     return
             if self._said_ended() or self._keeper.poll() is not None:
-                raise EmbeddedError(f"the twin's server does not start: {self._last_words()}")
+                raise EmbeddedError(f"the {self.name}'s server does not start: {self._last_words()}")
             if time.monotonic() > deadline:
-                raise EmbeddedError(f"the twin's server did not start within {_SECONDS:g} s: {self._last_words()}")
+                raise EmbeddedError(
+                    f"the {self.name}'s server did not start within {_SECONDS:g} s: {self._last_words()}"
+                )
             time.sleep(_POLL_SECONDS)
 
     def _said_ended(self) -> bool:
@@ -171,27 +183,28 @@ def start(
     *,
     folder: Path | None = None,
     settings: Mapping[str, str] | None = None,
+    name: str = "twin",
 ) -> Cluster:
     """Make a cluster in a new folder below ``folder`` (the system's temporary one), start it, and return it.
 
-    ``locale`` are initdb's options for it; ``settings`` are added to the server's own. Only its owner can enter the
-    folder: ourselves, or for root another user, for PostgreSQL does not run as root.
+    ``locale`` are initdb's options for it; ``settings`` are added to the server's own; ``name`` is what it is for.
+    Only its owner can enter the folder: ourselves, or for root another user, for PostgreSQL does not run as root.
 
     :raises EmbeddedError: it cannot be made or started.
     """
     owner = account.server_account()
     programs = binaries.runnable_by(programs, owner)
-    home = _home(folder, owner)
+    home = _home(folder, owner, name)
     try:
         _write_settings(home / "settings", {**_SETTINGS, "unix_socket_directories": str(home), **(settings or {})})
         if not owner.is_ourselves:
             for path in (home / "settings", home):
                 os.chown(path, owner.uid, owner.gid)
-        keeper = _keep(home, programs, owner, _initdb(programs, home, locale))
+        keeper = _keep(home, programs, owner, _initdb(programs, home, locale), name)
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
-    cluster = Cluster(home, programs, owner, keeper)
+    cluster = Cluster(home, programs, owner, keeper, name)
     try:
         cluster.await_start()
     except BaseException:
@@ -200,19 +213,19 @@ def start(
     return cluster
 
 
-def _home(folder: Path | None, owner: Account) -> Path:
+def _home(folder: Path | None, owner: Account, name: str) -> Path:
     """Return a new folder that ``owner`` can reach and whose path is short enough for a socket in it."""
     wanted = (folder or Path(tempfile.gettempdir())).absolute()
     if not wanted.is_dir():
-        raise EmbeddedError(f"{wanted}: no such folder for the twin")
+        raise EmbeddedError(f"{wanted}: no such folder for the {name}")
     if not owner.can_enter(wanted) or len(os.fsencode(wanted)) + 40 > _SOCKET_PATH_LIMIT:
         if folder is not None:
             raise EmbeddedError(f"{wanted}: user {owner.name} cannot enter it, or its path is too long for a socket")
         wanted = Path("/tmp")
     try:
-        return Path(tempfile.mkdtemp(prefix="dbtune-twin-", dir=wanted))
+        return Path(tempfile.mkdtemp(prefix=f"dbtune-{name}-", dir=wanted))
     except OSError as error:
-        raise EmbeddedError(f"cannot make a folder for the twin in {wanted}: {error.strerror}") from None
+        raise EmbeddedError(f"cannot make a folder for the {name} in {wanted}: {error.strerror}") from None
 
 
 def _write_settings(path: Path, settings: Mapping[str, str]) -> None:
@@ -237,11 +250,11 @@ def _initdb(programs: Binaries, home: Path, locale: tuple[str, ...]) -> list[str
     return options
 
 
-def _keep(home: Path, programs: Binaries, owner: Account, initdb: list[str]) -> subprocess.Popen[bytes]:
+def _keep(home: Path, programs: Binaries, owner: Account, initdb: list[str], name: str) -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C", "TZ": "UTC"}
     try:
         return subprocess.Popen(
-            ["/bin/sh", "-c", _KEEPER, "dbtune-twin", str(home), str(programs.bindir), *initdb],
+            ["/bin/sh", "-c", _KEEPER, f"dbtune-{name}", str(home), str(programs.bindir), *initdb],
             cwd="/",
             env=environment,
             stdin=subprocess.PIPE,
@@ -254,4 +267,4 @@ def _keep(home: Path, programs: Binaries, owner: Account, initdb: list[str]) -> 
             extra_groups=None if owner.is_ourselves else [],
         )
     except OSError as error:
-        raise EmbeddedError(f"cannot run the twin's server as user {owner.name}: {error.strerror}") from None
+        raise EmbeddedError(f"cannot run the {name}'s server as user {owner.name}: {error.strerror}") from None
