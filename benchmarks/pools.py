@@ -39,6 +39,15 @@ from dbtune.workload import files
 SLEEP_S = 0.25
 CPU = "SELECT count(*) FROM generate_series(1, 150000)"
 ROLE_LIMIT = 97
+LATE_S = 0.05
+"""A generator whose 99th percentile is later than this gives no verdict."""
+
+PARTY = (
+    "select-business-attributes-by-business-ref",
+    "select-business-by-party-uuid-in",
+    "select-business-by-party-uuid",
+    "select-business-by-business-ref",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +83,14 @@ CELLS = (
 
 @dataclass(slots=True)
 class Measured:
-    """What happened, in seconds: ``waits`` of those who got a connection, ``lags`` of the generator."""
+    """What happened, in seconds: ``waits`` and ``responses`` of those served, ``lags`` of the generator."""
 
     served: int = 0
     timed_out: int = 0
     refused: int = 0
     other: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    responses: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
 
     @property
@@ -125,6 +135,7 @@ def run(target: Target, settings: Settings, work: Work, rate: float, seconds: fl
             if outcome == "served":
                 found.served += 1
                 found.waits.append(waited - asked)
+                found.responses.append(time.perf_counter() - intended)
             elif outcome == "timed_out":
                 found.timed_out += 1
             elif outcome == "refused":
@@ -200,6 +211,9 @@ def measure(server: EmbeddedServer, cells: list[Cell], seconds: float) -> None:
     for number, cell in enumerate(cells):
         predicted, row, found = run_cell(owner, target, cell, works[cell.work], swept[cell.work], seconds, number)
         rows.append(row)
+        if at(found.lags, 0.99) > LATE_S:
+            print("  the generator was late: no verdict", file=sys.stderr)
+            continue
         misses.append(abs(predicted.steady.success - found.success) * 100)
         median = at(found.waits, 0.5)
         if median > 0.01:
@@ -226,14 +240,14 @@ def prepare(connection: Connection, owner: Target, wanted: set[str]) -> dict[str
 
 
 def party(connection: Connection, owner: Target) -> Work:
-    """Return the captured queries of the party service, on its data without indexes."""
-    data.load(connection, Scale(businesses=10_000, versions=1.8, seed=2019))
+    """Return the captured queries of the party service that scan, on its data without indexes, nine versions each."""
+    data.load(connection, Scale(businesses=10_000, versions=9, seed=2019))
     connection.exec_driver_sql(
         "GRANT USAGE ON SCHEMA partysvc TO app; GRANT SELECT ON ALL TABLES IN SCHEMA partysvc TO app"
     )
     connection.commit()
     loaded = files.load_folder(Path(__file__).parents[1] / "queries")
-    return captured(connection, loaded.workload.queries).work
+    return captured(connection, [query for query in loaded.workload.queries if query.name in PARTY]).work
 
 
 def run_cell(

@@ -12,7 +12,7 @@ import heapq
 import math
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -31,7 +31,8 @@ class System:
     ``variation`` is the coefficient of variation of the holds (1: exponential, 0: all alike, above: gamma distributed),
     ``burstiness`` that of the times between arrivals. ``slips`` is how long, in seconds, a returned connection lies in
     the queue before the waiter that it woke takes it: in that time a newcomer may take it, and the waiter goes to the
-    end of the queue (``queue.Queue`` of Python, which QueuePool's is made after).
+    end of the queue (``queue.Queue`` of Python, which QueuePool's is made after). ``arrivals`` are the seconds at which
+    requests come, in order, instead of ``requests`` at random; all of them are counted, also those at the start.
     """
 
     rate: float
@@ -45,6 +46,7 @@ class System:
     burstiness: float = 1.0
     slips: float = 0.0
     requests: int = 100_000
+    arrivals: tuple[float, ...] = ()
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -98,19 +100,16 @@ class _Run:
 
     def steady(self) -> Steady:
         system = self._system
-        warm = int(system.requests * _WARM)
-        arrives = self._gap()
-        started = 0
-        for number in range(warm + system.requests):
+        warm = 0 if system.arrivals else int(system.requests * _WARM)
+        total = len(system.arrivals) or system.requests
+        for number, arrives in enumerate(system.arrivals or self._times(warm + total)):
             self._until(arrives)
             if number == warm:
-                self._counted_from, self._held, started = self._now, 0.0, number
+                self._counted_from, self._held = self._now, 0.0
             self._arrive(_Request(process=self._choose(), at=self._now, work=self._work()))
-            arrives += self._gap()
         elapsed = self._now - self._counted_from
         busy = self._held / elapsed if elapsed else 0.0
         self._until(math.inf)
-        total = warm + system.requests - started
         waits = sorted(self._waits)
         return Steady(
             success=self._counts["served"] / total,
@@ -125,6 +124,13 @@ class _Run:
             ),
             busy=busy,
         )
+
+    def _times(self, number: int) -> Iterator[float]:
+        """Yield when requests come, at random."""
+        at = 0.0
+        for _ in range(number):
+            at += self._gap()
+            yield at
 
     def _pace(self, busy: int) -> float:
         """Return how much work each of ``busy`` connections gets done in a second."""

@@ -66,3 +66,14 @@ def test_nonsense_is_refused() -> None:
     for wrong in ({"rate": 0.0}, {"size": 0, "overflow": 0}, {"processes": 0}):
         with pytest.raises(UsageError):
             replace(BASE, **wrong)
+
+
+def test_given_arrivals_are_all_counted() -> None:
+    """Ten at once, two connections, one second each: two begin each second, and nobody waits more than two."""
+    system = System(
+        rate=1.0, curve=Curve.straight(1.0), size=2, patience=2.5, variation=0.0, arrivals=tuple([0.0] * 10)
+    )
+    found = simulate(system)
+    assert found.success == pytest.approx(0.6)
+    assert found.timed_out == pytest.approx(0.4)
+    assert found.wait.mean == pytest.approx(1.0)
