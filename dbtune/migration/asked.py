@@ -10,6 +10,7 @@ from dbtune.migration.constraint import AddConstraint
 from dbtune.migration.create import CreateIndex
 from dbtune.migration.drop import DropIndex
 from dbtune.migration.partitioned import CreatePartitioned, DropPartitioned
+from dbtune.migration.partitioned_constraint import AddPartitionedConstraint
 from dbtune.migration.replace import ReplaceIndex
 from dbtune.migration.statement import Constraint, Create, Drop, Relation, Statement
 from dbtune.migration.step import Change
@@ -39,7 +40,7 @@ def changes(
                 raise UsageError("a constraint cannot replace an index")
             settled = catalog.settle(connection, definition, table) if connection is not None else None
             if settled is not None and settled.partitions is not None:
-                raise UsageError(f"{settled.definition.table} is partitioned: constraints on it are not supported")
+                return [AddPartitionedConstraint(definition=settled.definition, partitions=settled.partitions)]
             definition = settled.definition if settled is not None else definition
             return [CreateIndex(definition=definition), AddConstraint(definition=definition)]
         case Create(definition, table):

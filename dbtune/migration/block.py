@@ -218,12 +218,14 @@ def is_marked(definition: Definition) -> str:
     return f"coalesce(found.comment LIKE {quote_literal(f'{MARK} %{definition.digest}')}, false)"
 
 
-def ready_to_build(definition: Definition, lock: str = "") -> str:
+def ready_to_build(definition: Definition, lock: str = "", needed: str = "") -> str:
     """Return the block that leaves the name free for a build, or taken by the very index, sound.
 
     A leftover of a build of this index is set aside; anything else of that name is an error and stays as it is.
-    ``lock`` is the table under whose lock that is done, the index's own by default.
+    ``lock`` is the table under whose lock that is done, the index's own by default. ``needed`` is SQL for whether the
+    index may be needed by the constraint that it is.
     """
+    ours = f"(NOT found.needed OR {needed})" if needed else "NOT found.needed"
     partitioned = f"{definition.table} is partitioned: make this revision with --url"
     name = definition.full_name
     return do(
@@ -236,7 +238,7 @@ ELSIF current_setting('server_version_num')::int BETWEEN 140000 AND 140003 THEN
     RAISE EXCEPTION 'PostgreSQL 14.0 to 14.3 may build a corrupt index CONCURRENTLY: update the server first';
 END IF;
 {look(definition)}
-IF thing IS NULL OR (found.here AND found.sound AND found.definition = wanted AND NOT found.needed) THEN
+IF thing IS NULL OR (found.here AND found.sound AND found.definition = wanted AND {ours}) THEN
     NULL;  -- to be built, or there
 ELSIF found.here AND NOT found.sound AND NOT found.needed
       AND (found.definition = wanted OR {is_marked(definition)}) THEN
@@ -332,8 +334,13 @@ END IF;""",
 
 def may_go(definition: Definition, *, only_marked: bool) -> str:
     """Return PL/pgSQL for whether ``found`` is the index and may be dropped."""
-    ours = f"(\n    {is_marked(definition)}\n    OR (found.comment IS NULL AND found.definition = wanted)\n)"
-    return f"found.here AND NOT found.needed AND {ours if only_marked else 'found.definition = wanted'}"
+    ours = is_ours(definition) if only_marked else "found.definition = wanted"
+    return f"found.here AND NOT found.needed AND {ours}"
+
+
+def is_ours(definition: Definition) -> str:
+    """Return PL/pgSQL for whether ``found`` bears our comment, or none and is as we would make it."""
+    return f"(\n    {is_marked(definition)}\n    OR (found.comment IS NULL AND found.definition = wanted)\n)"
 
 
 def patiently(statements: str) -> str:

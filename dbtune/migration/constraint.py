@@ -28,15 +28,12 @@ class AddConstraint:
     definition: Definition
 
     def __post_init__(self) -> None:
-        index = self.definition.index
-        plain = all(key.is_column and not key.descending and key.nulls_first is None for key in index.keys)
-        if not (index.unique and index.method == "btree" and index.predicate is None and plain):
-            raise UsageError(f"{self.definition.name}: a constraint needs a unique btree index on plain columns")
+        check(self.definition)
 
     @property
     def title(self) -> str:
         """A line that says what it does."""
-        return f"unique constraint {self.definition.name} on {self.definition.schema}.{self.definition.index.table}"
+        return titled(self.definition)
 
     @property
     def table(self) -> str:
@@ -45,20 +42,12 @@ class AddConstraint:
 
     def steps(self, revision: str = "") -> Steps:
         """Return what it sends."""
-        name = quoted(self.definition.name)
-        add = f"ALTER TABLE {self.table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name};"
-        body = f"""
-{block.turn(self.table)}
-{block.assert_sound(self.definition)}
-IF NOT {_is_there(self.definition)} THEN
-{indent(block.patiently(add), "    ")}
-END IF;
-"""
+        body = f"{block.turn(self.table)}\n{over_index(self.definition)}"
         return Steps(
             prepare=block.prepare(),
             outside=(block.do(body, block.FOUND),),
             restore=(block.restore(),),
-            inside=(_assert(self.definition, there=True),),
+            inside=(assert_constraint(self.definition, there=True),),
         )
 
     def reverse(self) -> Change:
@@ -79,7 +68,7 @@ class DropConstraint:
     @property
     def title(self) -> str:
         """A line that says what it does."""
-        return f"no unique constraint {self.definition.name} on {self.definition.schema}.{self.definition.index.table}"
+        return f"no {titled(self.definition)}"
 
     @property
     def table(self) -> str:
@@ -98,7 +87,7 @@ COMMENT ON INDEX {self.definition.full_name} IS {quote_literal(block.mark(self.d
 """
         body = f"""
 {block.assert_sound(spare)}
-IF {_is_there(self.definition)} THEN
+IF {is_there(self.definition)} THEN
 {indent(block.patiently(swap), "    ")}
 ELSE
     -- it was dropped before
@@ -110,7 +99,7 @@ END IF;
             outside=(*made.build(), block.do(body, block.FOUND), block.clear(spare)),
             cleanup=2,
             restore=(block.restore(),),
-            inside=(_assert(self.definition, there=False), block.assert_there(self.definition)),
+            inside=(assert_constraint(self.definition, there=False), block.assert_there(self.definition)),
         )
 
     def reverse(self) -> Change:
@@ -122,7 +111,35 @@ END IF;
         return listed(self.steps())
 
 
-def _is_there(definition: Definition) -> str:
+def check(definition: Definition) -> None:
+    """Fail where no constraint can have such an index.
+
+    :raises UsageError: so it is.
+    """
+    index = definition.index
+    plain = all(key.is_column and not key.descending and key.nulls_first is None for key in index.keys)
+    if not (index.unique and index.method == "btree" and index.predicate is None and plain):
+        raise UsageError(f"{definition.name}: a constraint needs a unique btree index on plain columns")
+
+
+def titled(definition: Definition) -> str:
+    """Return a line that says what the constraint is."""
+    return f"unique constraint {definition.name} on {definition.schema}.{definition.index.table}"
+
+
+def over_index(definition: Definition) -> str:
+    """Return PL/pgSQL that makes the index, which must be sound, the constraint's, if it is not yet."""
+    name = quoted(definition.name)
+    add = f"ALTER TABLE {definition.table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name};"
+    return f"""
+{block.assert_sound(definition)}
+IF NOT {is_there(definition)} THEN
+{indent(block.patiently(add), "    ")}
+END IF;
+""".strip()
+
+
+def is_there(definition: Definition) -> str:
     """Return SQL for whether the constraint is there, over the index of its name."""
     return f"""EXISTS (
     SELECT FROM pg_constraint
@@ -131,11 +148,12 @@ def _is_there(definition: Definition) -> str:
 )"""
 
 
-def _assert(definition: Definition, *, there: bool) -> str:
+def assert_constraint(definition: Definition, *, there: bool) -> str:
+    """Return the block that fails unless the constraint is there, or is not."""
     wrong, right = ("is missing", "NOT ") if there else ("is still there", "")
     return block.do(
         f"""
-IF {right}{_is_there(definition)} THEN
+IF {right}{is_there(definition)} THEN
     RAISE EXCEPTION '%', {quote_literal(f"the constraint {definition.name} on {definition.table} {wrong}: run again")};
 END IF;
 """

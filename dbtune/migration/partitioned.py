@@ -47,7 +47,7 @@ class CreatePartitioned:
         comment = self.comment if self.comment is not None else block.mark(self.definition, revision)
         return Steps(
             prepare=block.prepare(),
-            outside=(_only(self.definition, self.table, only_if=_none_is_foreign(self.table)),),
+            outside=(_only(self.definition, self.table, only_if=none_is_foreign(self.table)),),
             members=self.members(),
             after=(f"ANALYZE {self.table}",) if self.definition.has_expression else (),
             restore=(block.restore(),),
@@ -56,26 +56,8 @@ class CreatePartitioned:
 
     def members(self) -> Members:
         """Return what it sends for the partitions."""
-        part = self.definition.on(members.SCHEMA, members.TABLE, members.INDEX)
-        attach = f"ALTER INDEX {members.ABOVE} ATTACH PARTITION {part.full_name};"
-        name = quote_literal(self.definition.full_name)
-        return Members(
-            root=self.definition.index.relation,
-            index=self.definition.name,
-            ending=self.definition.digest[:_ENDING],
-            known=tuple((p.schema, p.name, p.parent_schema, p.parent_name, p.kind == "p") for p in self.partitions),
-            tree=sql.load("migration_unindexed").replace(":table", quote_literal(self.table)).replace(":index", name),
-            leaf=(
-                block.ready_to_build(part, self.table),
-                block.clear(part),
-                *((block.no_duplicates(part),) if part.index.unique else ()),
-                part.ddl(concurrently=True, if_not_exists=True),
-                block.do(block.patiently(attach)),
-            ),
-            cleanup=2,
-            branch=(_only(part, self.table),),
-            attach=(block.do(block.patiently(attach)),),
-        )
+        branch = (_only(one(self.definition), self.table),)
+        return members_of(self.definition, self.partitions, build_one(self.definition), branch)
 
     def reverse(self) -> Change:
         """Return the drop of it, with those of all partitions."""
@@ -108,21 +90,10 @@ class DropPartitioned:
     def steps(self, revision: str = "") -> Steps:
         """Return what it sends."""
         again = "downgrade" if self.only_marked else "upgrade"
-        drop = block.patiently(f"{block.lock_out(self.table)}\nDROP INDEX {self.definition.full_name};")
-        body = f"""
-{block.turn(self.table)}
-{block.look(self.definition)}
-IF thing IS NULL THEN
-    NULL;  -- gone
-ELSIF {block.may_go(self.definition, only_marked=self.only_marked)} THEN
-{indent(drop, "    ")}
-ELSE
-{indent(block.foreign(self.definition.full_name, again), "    ")}
-END IF;
-"""
+        ours = block.may_go(self.definition, only_marked=self.only_marked)
         return Steps(
             prepare=block.prepare(),
-            outside=(block.do(body, f"{block.FOUND}\n{block.LOCKED_OUT}"),),
+            outside=(drop_all(self.definition, f"DROP INDEX {self.definition.full_name};", ours, again),),
             restore=(block.restore(),),
             inside=(block.assert_gone(self.definition, again),),
         )
@@ -137,11 +108,16 @@ END IF;
 
 
 def _only(definition: Definition, lock: str, only_if: str = "") -> str:
-    """Return the block that makes the index of a table that has partitions, without theirs.
-
-    ``only_if`` is PL/pgSQL that fails where it must not be made.
-    """
     create = "\n".join(map(block.kept, definition.clauses(only=True))) + ";"
+    return make_only(definition, lock, create, "NOT found.needed", only_if)
+
+
+def make_only(definition: Definition, lock: str, create: str, ours: str, only_if: str = "") -> str:
+    """Return the block that makes the index of a table that has partitions, without theirs, by ``create``.
+
+    ``ours`` is SQL for whether ``found``, of that definition, is what it makes. ``only_if`` is PL/pgSQL that fails
+    where it must not be made.
+    """
     return block.do(
         f"""
 {block.turn(definition.table, lock)}
@@ -149,7 +125,7 @@ def _only(definition: Definition, lock: str, only_if: str = "") -> str:
 {block.look(definition)}
 IF thing IS NULL THEN
 {indent(block.patiently(create), "    ")}
-ELSIF found.here AND found.definition = wanted AND NOT found.needed THEN
+ELSIF found.here AND found.definition = wanted AND {ours} THEN
     NULL;  -- there, whole or not yet
 ELSE
 {indent(block.foreign(definition.full_name, "upgrade"), "    ")}
@@ -159,7 +135,65 @@ END IF;
     )
 
 
-def _none_is_foreign(table: str) -> str:
+def drop_all(definition: Definition, drop: str, ours: str, again: str) -> str:
+    """Return the block that drops the index with those of all partitions by ``drop``, if SQL says that it is ours."""
+    alone = "\n".join([block.lock_out(definition.table), drop])
+    return block.do(
+        f"""
+{block.turn(definition.table)}
+{block.look(definition)}
+IF thing IS NULL THEN
+    NULL;  -- gone
+ELSIF {ours} THEN
+{indent(block.patiently(alone), "    ")}
+ELSE
+{indent(block.foreign(definition.full_name, again), "    ")}
+END IF;
+""",
+        f"{block.FOUND}\n{block.LOCKED_OUT}",
+    )
+
+
+def members_of(
+    definition: Definition,
+    partitions: tuple[Partition, ...],
+    leaf: tuple[str, ...],
+    branch: tuple[str, ...],
+) -> Members:
+    """Return what is sent for the partitions, given what makes the index of one without and one with partitions."""
+    part = one(definition)
+    attach = block.do(block.patiently(f"ALTER INDEX {members.ABOVE} ATTACH PARTITION {part.full_name};"))
+    name = quote_literal(definition.full_name)
+    return Members(
+        root=definition.index.relation,
+        index=definition.name,
+        ending=definition.digest[:_ENDING],
+        known=tuple((p.schema, p.name, p.parent_schema, p.parent_name, p.kind == "p") for p in partitions),
+        tree=sql.load("migration_unindexed").replace(":table", quote_literal(definition.table)).replace(":index", name),
+        leaf=(*leaf, attach),
+        cleanup=2,
+        branch=branch,
+        attach=(attach,),
+    )
+
+
+def build_one(definition: Definition, needed: str = "") -> tuple[str, ...]:
+    """Return what builds the index of any one partition; ``needed`` as for :func:`block.ready_to_build`."""
+    part = one(definition)
+    return (
+        block.ready_to_build(part, definition.table, needed),
+        block.clear(part),
+        *((block.no_duplicates(part),) if part.index.unique else ()),
+        part.ddl(concurrently=True, if_not_exists=True),
+    )
+
+
+def one(definition: Definition) -> Definition:
+    """Return the index of any one partition."""
+    return definition.on(members.SCHEMA, members.TABLE, members.INDEX)
+
+
+def none_is_foreign(table: str) -> str:
     """Return PL/pgSQL that fails where a partition is a foreign table: there is no index of it to attach."""
     name = quote_literal(table)
     return f"""

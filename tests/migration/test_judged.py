@@ -14,6 +14,7 @@ import pytest
 from pytest_alembic.tests import test_single_head_revision, test_up_down_consistency, test_upgrade
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
+from dbtune.migration import asked, statement
 from tests.migration.conftest import Host, Run
 
 __all__ = ["test_single_head_revision", "test_up_down_consistency", "test_upgrade"]
@@ -25,10 +26,13 @@ STATEMENTS = [
     "CREATE UNIQUE INDEX item_c ON shop.item (id) INCLUDE (owner)",
     "ALTER TABLE shop.item ADD CONSTRAINT item_d UNIQUE (id, owner)",
     "CREATE INDEX log_a ON shop.log (n)",
+    "ALTER TABLE shop.log ADD CONSTRAINT log_b UNIQUE (n, at)",
     "DROP INDEX shop.item_old",
 ]
+REPLACED = "CREATE INDEX item_new ON shop.item (made, owner)"
 MORE = """
 CREATE INDEX item_old ON shop.item (made);
+CREATE INDEX item_older ON shop.item (made DESC) WHERE note <> ':y%';
 CREATE TABLE shop.log (at date, n int) PARTITION BY RANGE (at);
 CREATE TABLE shop.log_1 PARTITION OF shop.log FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 """
@@ -44,6 +48,8 @@ def full(host: Host, run: Run, db: Connection) -> Host:
     )
     for text in STATEMENTS:
         host.new(text, db)
+    (change,) = asked.changes(statement.parse(REPLACED), db, statement.parse_name("shop.item_older"))
+    host.new(change)
     return host
 
 
