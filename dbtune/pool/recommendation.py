@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dbtune.errors import UsageError
 from dbtune.pool import formulas
 from dbtune.pool.prediction import Demand, Prediction, Settings, predict
 from dbtune.pool.recovery import MARGIN, drain, largest_safe
@@ -76,6 +75,14 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pooler:
+    """One shared pool of ``size`` connections in front of the server, and why it would pay."""
+
+    size: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """The recommended choice, or None where no pool helps, with the reason; and those it was compared with."""
 
@@ -83,7 +90,7 @@ class Advice:
     why_none: str | None
     others: tuple[Choice, ...]
     goal: Goal
-    pooler: str | None = None
+    pooler: Pooler | None = None
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -238,25 +245,20 @@ def _others(
     return tuple(told)
 
 
-def _pooler(demand: Demand, base: Settings, goal: Goal, cap: int | None = None) -> str | None:
+def _pooler(demand: Demand, base: Settings, goal: Goal, cap: int | None = None) -> Pooler | None:
     """Return what one shared pool in front of the server would need, None where it does not pay."""
     if base.processes == 1:
         return None
-    one = replace(base, processes=1)
-    try:
-        shared = _smallest(demand, one, goal)
-    except UsageError:
-        return None
+    shared = _smallest(demand, replace(base, processes=1), goal)
     if shared is None:
         return None
     if cap is None:
-        return (
-            f"a pooler pays: {base.processes} pools do not fit, one shared pool of {shared} connections would"
-            " (PgBouncer in transaction mode: mind prepared statements, SET, LISTEN and advisory locks)"
-        )
-    if base.processes * cap >= 2 * shared:
-        return (
+        words = f"a pooler pays: {base.processes} pools do not fit, one shared pool of {shared} connections would"
+    elif base.processes * cap >= 2 * shared:
+        words = (
             f"a pooler begins to pay: one shared pool would need {shared} connections where {base.processes} pools"
             f" need {base.processes} × {cap} = {base.processes * cap}"
         )
-    return None
+    else:
+        return None
+    return Pooler(size=shared, words=f"{words} (in transaction mode: mind prepared statements, SET, LISTEN)")

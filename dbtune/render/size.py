@@ -44,7 +44,7 @@ def document(asked: Asked, given: Prediction, advice: Advice) -> dict[str, Any]:
         "recommended": None if advice.best is None else _choice(advice.best),
         "why_none": advice.why_none,
         "alternatives": [_choice(each) for each in advice.others],
-        "pooler": advice.pooler,
+        "pooler": None if advice.pooler is None else {"connections": advice.pooler.size, "reason": advice.pooler.words},
         "causes": list(asked.causes),
         "doubts": list(asked.doubts),
     }
@@ -106,9 +106,11 @@ def screen(asked: Asked, advice: Advice, sizes: Sequence[Prediction], width: int
         parts.append(_wrapped(advice.why_none[0].upper() + advice.why_none[1:] + ".", width))
     if advice.best is not None:
         parts.append(_titled(named(advice.best), _conditions(advice.best), markdown=markdown))
-        parts.append(_titled("To paste", paste(advice.best, fenced=markdown), markdown=markdown))
+        parts.append(_titled("To paste", _fenced(paste(advice.best), "", fenced=markdown), markdown=markdown))
     if advice.pooler is not None:
-        parts.append(_wrapped(advice.pooler[0].upper() + advice.pooler[1:] + ".", width))
+        told = advice.pooler.words
+        parts.append(_wrapped(told[0].upper() + told[1:] + ".", width))
+        parts.append(_titled("pgbouncer.ini", _fenced(bouncer(advice), "ini", fenced=markdown), markdown=markdown))
     if sizes:
         plotted = plot(sizes)
         title = "Success and wait by connections of one process"
@@ -187,17 +189,36 @@ def _conditions(choice: Choice) -> list[str]:
     return [*(f"{'✓' if each.holds else '✗'} {each.words}" for each in choice.inequalities), f"  {drains}"]
 
 
-def paste(choice: Choice, *, fenced: bool = False) -> list[str]:
-    """Return the settings as code and SQL."""
+def paste(choice: Choice) -> list[str]:
+    """Return the settings as code and SQL, with what the server needs for them."""
     settings = choice.settings
-    python = (
+    lines = [
         f"create_engine(url, pool_size={settings.size}, max_overflow={settings.overflow},"
         f" pool_timeout={settings.timeout:g})"
-    )
-    sql = f"ALTER ROLE app CONNECTION LIMIT {settings.most};  -- the role that the service connects as"
-    if fenced:
-        return ["```python", python, "```", "", "```sql", sql, "```"]
-    return [python, sql]
+    ]
+    if settings.processes > 1:
+        lines.append(f"# in each of {settings.processes} processes: pods during a deploy × gunicorn --workers")
+    lines.append(f"ALTER ROLE app CONNECTION LIMIT {settings.most};  -- the role that the service connects as")
+    lines.append(f"-- max_connections: {settings.most} and what is reserved and others need, at least")
+    return lines
+
+
+def bouncer(advice: Advice) -> list[str]:
+    """Return the settings of a pooler that would pay."""
+    if advice.pooler is None:
+        return []
+    settings = advice.others[0].settings if advice.best is None else advice.best.settings
+    return [
+        "[pgbouncer]",
+        "pool_mode = transaction",
+        f"default_pool_size = {advice.pooler.size}",
+        f"max_client_conn = {max(100, settings.most)}",
+        f"query_wait_timeout = {max(1, round(settings.timeout))}",
+    ]
+
+
+def _fenced(lines: list[str], language: str, *, fenced: bool) -> list[str]:
+    return [f"```{language}", *lines, "```"] if fenced else lines
 
 
 def plot(sizes: Sequence[Prediction]) -> list[str]:

@@ -67,6 +67,16 @@ def test_page_for_people(run: Run) -> None:
     assert done.stderr == ""
 
 
+def test_many_processes_and_a_pooler(run: Run) -> None:
+    done = run(
+        "--rate", "165", "--hold", "500ms", "--processes", "6", "--max-connections", "120", "--pool-timeout", "2s"
+    )
+    assert "No pool of up to 19 connections a process meets all conditions" in done.stdout
+    assert "Nearest to what is wanted" in done.stdout
+    assert "default_pool_size = 100" in done.stdout
+    assert "gunicorn --workers" in done.stdout
+
+
 def test_markdown_and_file(run: Run, tmp_path: Path) -> None:
     done = run(*BY_HAND, "--format", "markdown", "--output", "size.md")
     assert (done.returncode, done.stdout) == (0, "")

@@ -27,7 +27,9 @@ def page(asked: Asked, advice: Advice, sizes: Sequence[Prediction]) -> str:
         code = element("pre", element("code", "\n".join(text.paste(advice.best))), class_="paste")
         parts.append(section("paste", "To paste", code))
     if advice.pooler is not None:
-        parts.append(element("p", advice.pooler, ".", class_="note"))
+        parts.append(element("p", advice.pooler.words, ".", class_="note"))
+        ini = element("pre", element("code", "\n".join(text.bouncer(advice))), class_="paste")
+        parts.append(section("pooler", "pgbouncer.ini", ini))
     if sizes:
         parts.append(section("sizes", "What every size does", *_charts(advice, sizes)))
     if asked.doubts:
