@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from dbtune.cli import advise, capture, check, explain, migrate, party, scans, server, size, snapshot
+from dbtune.cli import (
+    advise,
+    capture,
+    check,
+    connections,
+    explain,
+    health,
+    indexes,
+    migrate,
+    party,
+    scans,
+    server,
+    size,
+    snapshot,
+)
 from dbtune.cli.reporting import ReportingGroup
 
 app = typer.Typer(
@@ -41,6 +55,9 @@ def root(
 app.command("explain")(explain.explain)
 app.command("check")(check.check)
 app.command("scans")(scans.scans)
+app.command("connections")(connections.connections)
+app.command("indexes")(indexes.indexes)
+app.command("health")(health.health)
 app.command("snapshot")(snapshot.snapshot)
 app.command("advise")(advise.advise)
 app.add_typer(capture.app, name="capture")
