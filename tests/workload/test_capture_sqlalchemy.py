@@ -189,7 +189,7 @@ def test_the_type_that_the_driver_states_decides_what_an_operator_means(filled: 
         *(time(1), time(1, tzinfo=UTC), timedelta(1), "text", None, [1], [2**31, 1], [[1.5], [2.5]], ["a", None], []),
         *([UUID(int=1)], [date(2020, 1, 1)], [None]),
     ],
-    ids=repr,
+    ids=lambda value: "memoryview" if isinstance(value, memoryview) else repr(value),
 )
 def test_stated_types_are_those_that_the_server_sees(engine: Engine, value: object) -> None:
     with engine.connect() as connection, record(engine) as recorder:
