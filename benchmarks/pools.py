@@ -5,8 +5,10 @@
 For each kind of work the server's throughput curve is measured first (a few seconds for each number of connections),
 then every cell is predicted, and only then run: requests arrive at random (Poisson) at the cell's rate, each in a
 thread of its own, takes a connection from the pool, works, and returns it. A role's CONNECTION LIMIT stands for a
-server that refuses (SQLSTATE 53300). Prints success, what failed of what, and waits, predicted and measured, and the
-misses. The load generator shares the machine: how late it was is printed too.
+server that refuses (SQLSTATE 53300). Before and after each cell the machine's speed is measured again: predictions are
+scaled by the one before. A cell whose machine changed by more than a tenth meanwhile gives no verdict, nor one whose
+generator was late: it shares the machine. Prints success, what failed of what, and waits, predicted and measured, and
+the misses.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from tabulate import tabulate
 from dbtune.party import data
 from dbtune.party.rows import Scale
 from dbtune.pool.prediction import Demand, Prediction, Settings, predict
-from dbtune.pool.sweep import Swept, sweep
+from dbtune.pool.sweep import Swept, closed_loop, sweep
 from dbtune.pool.work import Work, captured, read_only, statement
 from dbtune.server.connection import Target, connect, parse_url, pooled, sqlstate
 from dbtune.server.embedded import EmbeddedServer
@@ -39,6 +41,7 @@ from dbtune.workload import files
 SLEEP_S = 0.25
 CPU = "SELECT count(*) FROM generate_series(1, 150000)"
 ROLE_LIMIT = 97
+DRIFT = 0.1
 LATE_S = 0.05
 """A generator whose 99th percentile is later than this gives no verdict."""
 
@@ -209,20 +212,20 @@ def measure(server: EmbeddedServer, cells: list[Cell], seconds: float) -> None:
               f"variation {swept[name].variation:.2f}", file=sys.stderr)  # fmt: skip
     rows, misses, waits = [], [], []
     for number, cell in enumerate(cells):
-        predicted, row, found = run_cell(owner, target, cell, works[cell.work], swept[cell.work], seconds, number)
-        rows.append(row)
-        if at(found.lags, 0.99) > LATE_S:
-            print("  the generator was late: no verdict", file=sys.stderr)
+        ran = run_cell(owner, target, cell, works[cell.work], swept[cell.work], seconds, number)
+        rows.append(row(cell, ran))
+        print(tabulate([rows[-1]], tablefmt="plain"), file=sys.stderr, flush=True)
+        if ran.no_verdict is not None:
             continue
-        misses.append(abs(predicted.steady.success - found.success) * 100)
-        median = at(found.waits, 0.5)
+        misses.append(abs(ran.predicted.steady.success - ran.found.success) * 100)
+        median = at(ran.found.waits, 0.5)
         if median > 0.01:
-            waits.append(predicted.steady.wait.p50 / median - 1)
-        print(tabulate([row], tablefmt="plain"), file=sys.stderr, flush=True)
-    headers = ["work", "pool", "time-out", "limit", "rate", "success", "measured", "± 95 %", "lost to", "p_wait",
-               "measured", "p50 wait", "measured", "mean", "measured", "lag p99", "method"]  # fmt: skip
+            waits.append(ran.predicted.steady.wait.p50 / median - 1)
+    headers = ["work", "pool", "time-out", "limit", "rate", "success", "measured", "lost to", "waits", "measured",
+               "p50 wait", "measured", "mean", "measured", "lag p99", "drift", ""]  # fmt: skip
     print(tabulate(rows, headers, tablefmt="github"))
-    print(f"\nmiss of success, points: median {statistics.median(misses):.2f}, worst {max(misses):.2f}")
+    if misses:
+        print(f"\nmiss of success, points: median {statistics.median(misses):.2f}, worst {max(misses):.2f}")
     if waits:
         middle, worst = statistics.median(map(abs, waits)), max(map(abs, waits))
         print(f"miss of the median wait: median {middle:.0%}, worst {worst:.0%} ({len(waits)} cells that wait)")
@@ -250,43 +253,70 @@ def party(connection: Connection, owner: Target) -> Work:
     return captured(connection, [query for query in loaded.workload.queries if query.name in PARTY]).work
 
 
-def run_cell(
-    owner: Target, target: Target, cell: Cell, work: Work, swept: Swept, seconds: float, seed: int
-) -> tuple[Prediction, list[object], Measured]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A cell after it ran; ``drift`` is how much faster the machine was after it than before."""
+
+    predicted: Prediction
+    found: Measured
+    drift: float
+
+    @property
+    def no_verdict(self) -> str | None:
+        """Return why nothing follows from it."""
+        if at(self.found.lags, 0.99) > LATE_S:
+            return "the generator was late"
+        if abs(self.drift - 1) > DRIFT:
+            return f"the machine's speed changed by {self.drift - 1:+.0%}"
+        return None
+
+
+def run_cell(owner: Target, target: Target, cell: Cell, work: Work, swept: Swept, seconds: float, seed: int) -> Ran:
     with connect(owner) as connection:
-        connection.exec_driver_sql(f"ALTER ROLE app CONNECTION LIMIT {cell.limit or ROLE_LIMIT}")
+        connection.exec_driver_sql(f"ALTER ROLE app CONNECTION LIMIT {ROLE_LIMIT}")
         connection.commit()
     settings = Settings(size=cell.size, overflow=cell.overflow, timeout=cell.timeout, limit=cell.limit)
     most = min(settings.cap, cell.limit or settings.cap)
-    rate = cell.load * max(swept.curve.per_second(n) for n in range(1, most + 1))
-    predicted = predict(settings, Demand(rate=rate, curve=swept.curve, variation=swept.variation))
+    before = speed(target, cell, work, most)
+    with connect(owner) as connection:
+        connection.exec_driver_sql(f"ALTER ROLE app CONNECTION LIMIT {cell.limit or ROLE_LIMIT}")
+        connection.commit()
+    curve = swept.curve.times(before / swept.curve.per_second(most)) if before else swept.curve
+    rate = cell.load * max(curve.per_second(n) for n in range(1, most + 1))
+    predicted = predict(settings, Demand(rate=rate, curve=curve, variation=swept.variation))
     found = run(target, settings, work, rate, seconds, seed)
     for each in set(found.other):
         print(f"  also {found.other.count(each)}: {each}", file=sys.stderr)
-    steady = predicted.steady
+    after = speed(target, cell, work, most)
+    return Ran(predicted=predicted, found=found, drift=after / before if before else 1.0)
+
+
+def speed(target: Target, cell: Cell, work: Work, n: int) -> float:
+    """Return what the machine does with ``n`` busy now; 0 for sleeps, which do not depend on it."""
+    return 0.0 if cell.work == "sleep" else closed_loop(target, work, n, 3.0)[0]
+
+
+def row(cell: Cell, ran: Ran) -> list[str]:
+    steady, found = ran.predicted.steady, ran.found
     band = 1.96 * math.sqrt(max(1e-9, found.success * (1 - found.success)) / found.sent)
     waited = sum(wait > 0.005 for wait in found.waits) + found.timed_out
-    return (
-        predicted,
-        [
-            cell.work,
-            f"{cell.size}+{cell.overflow}",
-            f"{cell.timeout:g} s",
-            cell.limit or "",
-            f"{rate:.1f}",
-            f"{steady.success:.2%}",
-            f"{found.success:.2%}",
-            f"{band * 100:.2f}",
-            f"{found.timed_out} timed out, {found.refused} refused",
-            f"{steady.p_wait:.0%}",
-            f"{waited / found.sent:.0%}",
-            *(f"{each * 1000:.0f} ms" for each in (steady.wait.p50, at(found.waits, 0.5))),
-            *(f"{each * 1000:.0f} ms" for each in (steady.wait.mean, statistics.fmean(found.waits or [0.0]))),
-            f"{at(found.lags, 0.99) * 1000:.0f} ms",
-            predicted.method.value,
-        ],
-        found,
-    )
+    return [
+        cell.work,
+        f"{cell.size}+{cell.overflow}",
+        f"{cell.timeout:g} s",
+        str(cell.limit or ""),
+        f"{ran.predicted.demand.rate:.1f}",
+        f"{steady.success:.2%}",
+        f"{found.success:.2%} ± {band * 100:.1f}",
+        f"{found.timed_out} timed out, {found.refused} refused",
+        f"{steady.p_wait:.0%}",
+        f"{waited / found.sent:.0%}",
+        *(f"{each * 1000:.0f} ms" for each in (steady.wait.p50, at(found.waits, 0.5))),
+        *(f"{each * 1000:.0f} ms" for each in (steady.wait.mean, statistics.fmean(found.waits or [0.0]))),
+        f"{at(found.lags, 0.99) * 1000:.0f} ms",
+        f"{ran.drift - 1:+.0%}",
+        ran.no_verdict or "",
+    ]
 
 
 if __name__ == "__main__":

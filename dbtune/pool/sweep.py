@@ -59,7 +59,7 @@ def sweep(
     stopped = None
     for n in [step for step in steps if step <= most]:
         tell(f"{n} connections")
-        done, holds = _loop(target, work, n, seconds)
+        done, holds = closed_loop(target, work, n, seconds)
         if n <= _FEW and holds:
             mean = statistics.fmean(holds)
             uneven += [hold / mean for hold in holds]
@@ -72,7 +72,7 @@ def sweep(
     return Swept(points=tuple(points), curve=fit(points), variation=variation, stopped=stopped)
 
 
-def _loop(target: Target, work: Work, n: int, seconds: float) -> tuple[float, list[float]]:
+def closed_loop(target: Target, work: Work, n: int, seconds: float) -> tuple[float, list[float]]:
     """Return what ``n`` callers got done in a second, and the seconds of every use after the warming up."""
     engine = pooled(target, n)
     holds: list[list[float]] = [[] for _ in range(n)]
