@@ -109,7 +109,7 @@ def markdown(plan: Plan) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     server = plan.server
     kind = "standby" if server.is_standby else "primary"
-    yield f"{plan.target}: PostgreSQL {server.version}, {kind}, {_POOLERS[server.pooler]}, role {server.role}"
+    yield f"{plan.target}: PostgreSQL {server.version}, {kind}, {_POOLERS[server.pooler]}"
     number = len(plan.steps)
     pending = "nothing to do" if not number else "1 revision" if number == 1 else f"{number} revisions"
     yield f"at {', '.join(plan.heads) or 'base'}; to {plan.revision}: {pending}"
@@ -131,10 +131,10 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 def _sections(plan: Plan) -> Iterator[tuple[str, list[str]]]:
     waits = [each for each in plan.findings if each.rule.startswith("blocked-by")]
-    yield "Would wait for", [line for each in waits if each.waits for line in _finding(each)]
+    yield "Would wait for", [line for each in waits if each.waits_for is not None for line in _finding(each)]
     yield (
         f"Also there, and not counted (open for less than {words.time(plan.min_seconds)}, or gives way)",
-        [f"  {each.message}" for each in waits if not each.waits],
+        [f"  {each.message}" for each in waits if each.waits_for is None],
     )
     yield "Builds running", [line for each in plan.builds for line in _build(each)]
     others = [each for each in plan.findings if each.revision is None and each not in waits]
@@ -224,9 +224,9 @@ def _table(subject: Subject) -> Iterator[str]:
 
 
 def _cost(cost: Cost) -> Iterator[str]:
+    about = f"{words.size(cost.bytes)} ±{cost.error:.0%}, {cost.rows:,.0f} rows".replace("%", " %")
     temporary = words.size(cost.temporary) if cost.temporary else "none"
-    about = f"about {words.size(cost.bytes)} (±{cost.error:.0%})".replace("%", " %")
-    yield f"    size    {about}, {cost.rows:,.0f} rows; temporary files {temporary}; WAL {words.size(cost.wal)}"
+    yield f"    size    {about}; temporary files {temporary}, WAL {words.size(cost.wal)}"
     yield f"    build   {words.span(*cost.seconds)}, without waiting for others"
     if cost.guess is not None:
         yield f"    guess   {cost.guess}"

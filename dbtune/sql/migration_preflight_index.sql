@@ -1,7 +1,7 @@
--- What bears an index's name, whatever it is; no row if nothing does. PostgreSQL 13+. All but oid and kind is NULL where
--- it is no index. definition is without ONLY; needed_by: a constraint, or an index that this one is a partition of.
+-- What bears an index's name, whatever it is, in :schema, or as the session's search_path has it where that is NULL; no
+-- row if nothing does. PostgreSQL 13+. All but oid, schema and kind is NULL where it is no index. definition is without ONLY; needed_by: a constraint, or an index that this one is a partition of.
 -- builder: the process that builds it now; where builds are not shown to this role, one that holds the table's lock.
-SELECT c.oid, c.relkind::text AS kind, i.indrelid AS table_oid, tn.nspname AS table_schema, t.relname AS table_name,
+SELECT c.oid, cn.nspname AS schema, c.relkind::text AS kind, i.indrelid AS table_oid, tn.nspname AS table_schema, t.relname AS table_name,
        pg_catalog.pg_get_userbyid(t.relowner) AS owner, pg_catalog.pg_has_role(t.relowner, 'USAGE') AS is_owner,
        i.indisvalid AND i.indisready AND i.indislive AS is_sound,
        pg_catalog.replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') AS definition,
@@ -10,6 +10,7 @@ SELECT c.oid, c.relkind::text AS kind, i.indrelid AS table_oid, tn.nspname AS ta
             WHEN h.inhparent IS NOT NULL THEN 'the partitioned index ' || h.inhparent::regclass::text END AS needed_by,
        b.pid AS builder
   FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS cn ON cn.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
   LEFT JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
   LEFT JOIN pg_catalog.pg_namespace AS tn ON tn.oid = t.relnamespace
@@ -24,4 +25,5 @@ SELECT c.oid, c.relkind::text AS kind, i.indrelid AS table_oid, tn.nspname AS ta
                  AND l.mode = 'ShareUpdateExclusiveLock' AND l.database = (
                      SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()))
         LIMIT 1) AS b ON true
- WHERE c.oid = pg_catalog.to_regclass(:name)
+ WHERE c.relname = :name
+   AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_catalog.pg_table_is_visible(c.oid) ELSE cn.nspname = CAST(:schema AS text) END

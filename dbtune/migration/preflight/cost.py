@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from dbtune.index.definition import Index
 from dbtune.index.size import Size, estimate
+from dbtune.index.size.value import UNSURE
 from dbtune.migration.definition import Definition
 from dbtune.migration.preflight.server import Server
 from dbtune.snapshot.value import BLOCK, Snapshot, Table
@@ -63,15 +64,17 @@ def cost(
     """Return what it takes to build the index on these tables, one after the other."""
     parts = [_one(definition.index, table, snapshot, server, concurrently=concurrently) for table in tables]
     total = sum(each.bytes for each in parts)
+    error = sum(each.error * each.bytes for each in parts) / total if total else 0.0
+    guesses = [each.guess for each in parts if each.guess is not None] if error > UNSURE else []
     return Cost(
         bytes=total,
-        error=sum(each.error * each.bytes for each in parts) / total if total else 0.0,
+        error=error,
         wal=sum(each.wal for each in parts),
         temporary=max((each.temporary for each in parts), default=0),
         reads=sum(each.reads for each in parts),
         rows=sum(each.rows for each in parts),
         seconds=(sum(each.seconds[0] for each in parts), sum(each.seconds[1] for each in parts)),
-        guess=next((each.guess for each in parts if each.guess is not None), None),
+        guess=guesses[0] if guesses else None,
     )
 
 

@@ -23,7 +23,7 @@ class Level(IntEnum):
 class Finding:
     """One thing. ``rule`` is its stable name, ``revision`` the one that it is about, None for the whole upgrade.
 
-    ``message`` says what, ``advice`` what to do about it.
+    ``message`` says what, ``advice`` what to do about it. ``waits_for`` is who would be waited for, in few words.
     """
 
     level: Level
@@ -31,7 +31,7 @@ class Finding:
     message: str
     advice: str | None = None
     revision: str | None = None
-    waits: bool = False
+    waits_for: str | None = None
 
 
 class Outcome(StrEnum):
@@ -57,9 +57,9 @@ def verdict(findings: tuple[Finding, ...], pending: int) -> Verdict:
         return Verdict(outcome=Outcome.REFUSED, why=_summed([each.message for each in refused]))
     if not pending:
         return Verdict(outcome=Outcome.READY, why="nothing is pending")
-    waits = [each for each in findings if each.waits]
+    waits = [each.waits_for for each in findings if each.waits_for is not None]
     if waits:
-        return Verdict(outcome=Outcome.WAIT, why=_summed([each.message for each in waits]))
+        return Verdict(outcome=Outcome.WAIT, why=f"for {_summed(waits)}")
     warned = [each for each in findings if each.level is Level.WARN]
     if warned:
         return Verdict(outcome=Outcome.READY, why=f"but {_summed([each.message for each in warned])}")

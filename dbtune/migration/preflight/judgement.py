@@ -68,7 +68,7 @@ def of_blockers(blockers: Sequence[Blocker], min_seconds: float) -> Iterator[Fin
             rule=f"blocked-by-{each.kind.value.replace(' ', '-')}",
             message=words.blocker(each) + (", which gives way" if gives_way else ""),
             advice=_end(each) if is_met else None,
-            waits=is_met,
+            waits_for=words.who(each) if is_met else None,
         )
 
 
@@ -86,11 +86,12 @@ def _end(blocker: Blocker) -> str | None:
     return None
 
 
-def of_tables(steps: Sequence[Step]) -> Iterator[Finding]:
-    """Yield tables on which an autovacuum is due that does not give way."""
+def of_tables(steps: Sequence[Step], blockers: Sequence[Blocker]) -> Iterator[Finding]:
+    """Yield tables on which an autovacuum is due that does not give way, and has not begun."""
+    running = {lock.table for each in blockers if each.kind is Kind.WRAPAROUND for lock in each.locks}
     tables = {t.full_name: t for step in steps for s in step.subjects for t in (*s.builds_on, s.table) if t is not None}
     for name, table in tables.items():
-        if table.freeze_share is not None and table.freeze_share >= _SOON:
+        if table.freeze_share is not None and table.freeze_share >= _SOON and name not in running:
             due = "is due" if table.freeze_share >= 1 else "will be due soon"
             yield Finding(
                 level=Level.WARN if table.freeze_share >= 1 else Level.INFO,

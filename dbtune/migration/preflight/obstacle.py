@@ -190,6 +190,13 @@ def _rights(subject: Subject, task: Task, server: Server) -> Iterator[_Told]:
                 f"role {server.role} is not the owner of {name}, who is {table.owner}",
                 f"connect as {table.owner}, or GRANT {table.owner} TO {server.role};",
             )
+    for schema in {table.schema for table in tables.values() if not table.may_use}:
+        yield (
+            Level.REFUSE,
+            "no-usage",
+            f"role {server.role} may not use schema {schema}",
+            f"GRANT USAGE ON SCHEMA {schema} TO {server.role};",
+        )
     if subject.work.does is Does.CREATE:
         for schema in {table.schema for table in tables.values() if not table.may_create}:
             yield (

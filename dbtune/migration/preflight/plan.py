@@ -175,7 +175,7 @@ def _findings(
         yield from judgement.of_task(step.task)
         yield from obstacle.of_step(step, steps[:number], server, snapshot)
     yield from judgement.of_blockers(blockers, min_seconds)
-    yield from judgement.of_tables(steps)
+    yield from judgement.of_tables(steps, blockers)
     yield from judgement.of_costs(steps, server)
     yield from judgement.of_places(places)
     yield from judgement.of_leftovers(broken, steps)
@@ -213,7 +213,7 @@ def _relations(steps: Sequence[Step]) -> tuple[list[blocker.Relation], bool]:
         if each.work.does is Does.CREATE:
             if each.state is State.SAME:
                 continue
-            wanted = BUILDING
+            wanted = ANY if each.work.constraint else BUILDING
             snapshots_ = snapshots_ or (bool(each.builds_on) and (each.work.concurrently or each.work.parent))
         else:
             is_done = each.work.does is Does.CONSTRAINT and each.existing is not None and each.existing.needed_by

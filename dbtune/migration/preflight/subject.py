@@ -53,6 +53,7 @@ class Table:
     rows: float
     owner: str
     is_owner: bool
+    may_use: bool
     may_create: bool
     may_select: bool
     freeze_share: float | None
@@ -68,6 +69,7 @@ class Existing:
     """One row of dbtune/sql/migration_preflight_index.sql."""
 
     oid: int
+    schema: str
     kind: str
     table_oid: int | None
     table_schema: str | None
@@ -118,19 +120,22 @@ def look(connection: Connection, work: Work, default_tablespace: str) -> Subject
     a transaction that is rolled back, so that the server says whether they are the same.
     """
     existing = None
-    table = _table(connection, named(work.table)) if work.table is not None else None
+    table = _table(connection, work.table.schema, work.table.name) if work.table is not None else None
     index = None
     if work.index is not None:
         schema = table.schema if table is not None else work.index.schema
-        index = named(_in(work.index, schema))
-        existing = _existing(connection, index)
-        connection.rollback()
+        existing = _existing(connection, schema, work.index.name)
+        schema = existing.schema if existing is not None else schema
+        index = named(Relation(schema, work.index.name))
     if work.does is Does.DROP and existing is not None and existing.table_name is not None:
-        table = _table(connection, qualified(str(existing.table_schema), existing.table_name))
+        table = _table(connection, existing.table_schema, existing.table_name)
     if table is None:
         state = State.FOREIGN if existing is not None and existing.table_oid is None else State.ABSENT
         return Subject(work=work, table=None, index=index, state=state, existing=existing, definition=work.definition)
-    definition = work.definition.on(table.schema, table.name, work.definition.name) if work.definition else None
+    definition = work.definition
+    if definition is not None:
+        here = definition.index.table if work.does is Does.DROP else table.name
+        definition = definition.on(table.schema, here, definition.name)
     found = Subject(
         work=work,
         table=table,
@@ -144,12 +149,7 @@ def look(connection: Connection, work: Work, default_tablespace: str) -> Subject
     tablespace = (definition.tablespace if definition is not None else None) or default_tablespace or None
     right = _may_use(connection, tablespace) if tablespace is not None else None
     found = replace(found, tablespace=tablespace, tablespace_right=right)
-    return _with_partitions(connection, found) if table.kind == "p" else found
-
-
-def _in(relation: Relation, schema: str | None) -> Relation:
-    """Return the relation in that schema, where one is known."""
-    return relation if schema is None else Relation(schema, relation.name)
+    return _with_partitions(connection, found) if table.kind == "p" and table.may_use else found
 
 
 def _state(connection: Connection, work: Work, table: Table, existing: Existing, wanted: Definition | None) -> State:
@@ -157,11 +157,10 @@ def _state(connection: Connection, work: Work, table: Table, existing: Existing,
         return State.FOREIGN
     if existing.builder is not None and not existing.is_sound:
         return State.RUNNING
+    its_own = work.index is not None and existing.needed_by == f"constraint {work.index.name}"
     if work.does is Does.CONSTRAINT and existing.needed_by is not None:
-        return (
-            State.SAME if existing.needed_by == f"constraint {work.index.name if work.index else ''}" else State.FOREIGN
-        )
-    if existing.needed_by is not None:
+        return State.SAME if its_own else State.FOREIGN
+    if existing.needed_by is not None and not (work.constraint and its_own):
         return State.FOREIGN
     if wanted is None:
         return State.SAME if existing.is_sound else State.INVALID
@@ -214,7 +213,7 @@ def _with_partitions(connection: Connection, subject: Subject) -> Subject:
         (row[0], row[1]): row[4]
         for row in connection.execute(_statement("migration_unindexed"), {"table": name, "index": subject.index or ""})
     }
-    tables = [_table(connection, qualified(*each)) for each, has_partitions in lacking.items() if not has_partitions]
+    tables = [_table(connection, *each) for each, has_partitions in lacking.items() if not has_partitions]
     connection.rollback()
     state = subject.state
     if subject.existing is not None and state is State.INVALID and not subject.existing.is_sound and not lacking:
@@ -242,14 +241,15 @@ def _may_use(connection: Connection, tablespace: str) -> bool | None:
     return None if found is None else bool(found)
 
 
-def _table(connection: Connection, name: str) -> Table | None:
-    rows = _rows(connection, "migration_preflight_table", name=name)
+def _table(connection: Connection, schema: str | None, name: str) -> Table | None:
+    rows = _rows(connection, "migration_preflight_table", schema=schema, name=name)
     connection.rollback()
     return Table(**rows[0]) if rows else None
 
 
-def _existing(connection: Connection, name: str) -> Existing | None:
-    rows = _rows(connection, "migration_preflight_index", name=name)
+def _existing(connection: Connection, schema: str | None, name: str) -> Existing | None:
+    rows = _rows(connection, "migration_preflight_index", schema=schema, name=name)
+    connection.rollback()
     return Existing(**rows[0]) if rows else None
 
 

@@ -6,7 +6,6 @@ from dbtune.migration.preflight.blocker import Blocker, Kind
 from dbtune.migration.replica import Replica
 
 _UNITS = (("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10))
-_LONG = 48
 
 
 def size(value: float) -> str:
@@ -57,8 +56,21 @@ def blocker(each: Blocker) -> str:
         kind = "" if each.kind is Kind.SESSION else f" ({each.kind.value})"
         name = f"pid {each.pid}{kind}"
         facts = [each.role, each.application, each.address, each.state, _age(each.open_seconds, "open for")]
+        facts += [] if each.is_shown else ["since when is not shown"]
     told = ", ".join(fact for fact in facts if fact)
-    return f"{name}{f', {told}' if told else ''}: {holds(each)}"
+    query = f" ({each.query})" if each.query and each.kind is not Kind.BUILD else ""
+    return f"{name}{f', {told}' if told else ''}: {holds(each)}{query}"
+
+
+def who(each: Blocker) -> str:
+    """Return who it is and since when, in few words."""
+    if each.kind is Kind.PREPARED:
+        name = f"prepared transaction {each.gid!r}" if each.gid else "a prepared transaction"
+    else:
+        name = f"pid {each.pid}" if each.kind is Kind.SESSION else f"{each.kind.value} pid {each.pid}"
+    if each.open_seconds is not None:
+        return f"{name}, open for {time(each.open_seconds)}"
+    return name if each.is_shown else f"{name}, since when is not shown"
 
 
 def holds(each: Blocker) -> str:
@@ -70,7 +82,7 @@ def holds(each: Blocker) -> str:
         said += [f"holds {' and '.join(held)} on {table}"] if held else []
         said += [f"waits for {' and '.join(waits)} on {table}"] if waits else []
     if each.snapshot:
-        said.append("keeps a snapshot")
+        said.append("keeps a snapshot, which the end of a build waits for")
     if each.kind is Kind.DEPLOYER:
         said.append("upgrades this database")
     return "; ".join(said)

@@ -44,7 +44,8 @@ class Work:
 
     ``table`` and ``index`` are as the statement names them; None where it does not. ``definition`` is what is built,
     or what must be there to be dropped, None where the text does not tell. ``statement`` is on one line. ``parent``
-    stands for a partitioned table's index with all those of its partitions.
+    stands for a partitioned table's index with all those of its partitions, ``constraint`` for one that is made with
+    the constraint of its name.
     """
 
     does: Does
@@ -55,6 +56,7 @@ class Work:
     concurrently: bool = False
     guarded: bool = False
     parent: bool = False
+    constraint: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,7 @@ def task(printed: Printed, title: str) -> Task:
                 attached |= {part} if part is not None else set()
                 others += renamed is None and part is None
             case ["ALTER", "TABLE", *_] if _has(words, "UNIQUE") or _has(words, "PRIMARY", "KEY"):
-                works.append(_constraint(each, words))
+                works.append(_constraint(each, words, ours=ours))
             case ["REINDEX", *_]:
                 works.append(Work(does=Does.OTHER, statement=_line(words), concurrently=_has(words, "CONCURRENTLY")))
             case ["CREATE", "TABLE" | "TEMPORARY" | "UNLOGGED", *_]:
@@ -218,8 +220,11 @@ def _altered(words: Sequence[Token]) -> tuple[Work | None, Relation | None]:
     return None, None
 
 
-def _constraint(text: str, words: Sequence[Token]) -> Work:
-    """Return ALTER TABLE … ADD … USING INDEX name, or one that builds its index under a lock that stops all others."""
+def _constraint(text: str, words: Sequence[Token], *, ours: bool) -> Work:
+    """Return ALTER TABLE … ADD … USING INDEX name, or one that builds its index under a lock that stops all others.
+
+    In a revision of dbtune's the latter is of ONLY a partitioned table, and builds none: the partitions' come later.
+    """
     tail = [t.text for t in words]
     upper = [each.upper() for each in tail]
     work = Work(does=Does.OTHER, statement=_line(words))
@@ -235,8 +240,13 @@ def _constraint(text: str, words: Sequence[Token]) -> Work:
     except (UsageError, IndexError):
         return work
     found = _parsed(text)
-    index_ = Relation(table.schema, found.definition.name) if isinstance(found, statements.Constraint) else None
-    return replace(work, table=table, index=index_)
+    if not isinstance(found, statements.Constraint):
+        return replace(work, table=table)
+    work = replace(work, table=table, index=Relation(table.schema, found.definition.name))
+    if not ours:
+        return work
+    definition = found.definition.on(table.schema or statements.DEFAULT_SCHEMA, table.name, found.definition.name)
+    return replace(work, does=Does.CREATE, definition=definition, parent=True, constraint=True)
 
 
 def _table(words: Sequence[Token]) -> list[Relation]:
