@@ -1,0 +1,183 @@
+"""Raw rows of a run, one JSON object a line, after a line that says what was run. Times are seconds from its start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from dbtune.errors import BadFile
+from dbtune.load.outcome import Outcome
+
+SCHEMA_VERSION = 1
+_KIND = "hammer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One request: when it was due, sent and done, what came of it, and the error's or the answer's first words.
+
+    ``sent`` and ``done`` are None where that did not happen.
+    """
+
+    number: int
+    cell: str
+    route: str
+    due: float
+    sent: float | None
+    done: float | None
+    outcome: Outcome
+    status: int | None = None
+    detail: str = ""
+
+    @property
+    def latency(self) -> float | None:
+        """Return the seconds from when it was due, as its user would count them."""
+        return None if self.done is None else self.done - self.due
+
+    @property
+    def service(self) -> float | None:
+        """Return the seconds from when it was sent."""
+        return None if self.done is None or self.sent is None else self.done - self.sent
+
+    @property
+    def lag(self) -> float | None:
+        """Return the seconds by which it was sent late."""
+        return None if self.sent is None else self.sent - self.due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What was run: target without password, schedule in words, shard, and when it began (Unix time)."""
+
+    target: str
+    schedule: str
+    requests: int
+    began: float
+    shard: str = "1/1"
+    cells: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Writer:
+    """Writes a run as it goes."""
+
+    def __init__(self, file: TextIO, head: Head) -> None:
+        self._file = file
+        told = {
+            "dbtune": _KIND,
+            "schema_version": SCHEMA_VERSION,
+            "target": head.target,
+            "schedule": head.schedule,
+            "requests": head.requests,
+            "began": head.began,
+            "shard": head.shard,
+            "cells": head.cells,
+            "routes": head.routes,
+            "notes": head.notes,
+        }
+        self._file.write(json.dumps(told) + "\n")
+
+    def write(self, row: Row) -> None:
+        """Write one row."""
+        told = [row.number, row.cell, row.route, _round(row.due), _round(row.sent), _round(row.done), row.outcome.value]
+        if row.status is not None or row.detail:
+            told += [row.status, row.detail] if row.detail else [row.status]
+        self._file.write(json.dumps(told, separators=(",", ":")) + "\n")
+
+
+def head(path: Path) -> Head:
+    """Return what a file of raw rows says about its run.
+
+    :raises BadFile: it is not one.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return _head(path, file.readline())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(path, f"cannot be read: {error}") from None
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """Yield a file's rows, without ever holding all of them.
+
+    :raises BadFile: it is not a file of raw rows, or ends within one.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            _head(path, file.readline())
+            for number, line in enumerate(file, 2):
+                yield _row(path, number, line)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(path, f"cannot be read: {error}") from None
+
+
+def merged(paths: Sequence[Path]) -> Iterator[Row]:
+    """Yield the rows of several machines' files, as one run that began when the first of them did.
+
+    :raises BadFile: a file is not one, or two have the same requests.
+    """
+    heads = [head(path) for path in paths]
+    first = min(each.began for each in heads)
+    seen: dict[str, Path] = {}
+    for path, each in zip(paths, heads, strict=True):
+        if each.shard in seen:
+            raise BadFile(path, f"has the shard {each.shard}, as {seen[each.shard]} has")
+        seen[each.shard] = path
+        later = each.began - first
+        for row in rows(path):
+            yield Row(
+                number=row.number,
+                cell=row.cell,
+                route=row.route,
+                due=row.due + later,
+                sent=None if row.sent is None else row.sent + later,
+                done=None if row.done is None else row.done + later,
+                outcome=row.outcome,
+                status=row.status,
+                detail=row.detail,
+            )
+
+
+def _head(path: Path, line: str) -> Head:
+    try:
+        told = json.loads(line)
+        if told["dbtune"] != _KIND or told["schema_version"] != SCHEMA_VERSION:
+            raise ValueError
+        return Head(
+            target=told["target"],
+            schedule=told["schedule"],
+            requests=told["requests"],
+            began=told["began"],
+            shard=told["shard"],
+            cells=tuple(told["cells"]),
+            routes=tuple(told["routes"]),
+            notes=told["notes"],
+        )
+    except (ValueError, KeyError, TypeError):
+        raise BadFile(path, "is not a file of raw rows of dbtune hammer", line=1) from None
+
+
+def _row(path: Path, number: int, line: str) -> Row:
+    try:
+        told = json.loads(line)
+        return Row(
+            number=told[0],
+            cell=told[1],
+            route=told[2],
+            due=told[3],
+            sent=told[4],
+            done=told[5],
+            outcome=Outcome(told[6]),
+            status=told[7] if len(told) > 7 else None,
+            detail=told[8] if len(told) > 8 else "",
+        )
+    except (ValueError, IndexError, TypeError, KeyError):
+        raise BadFile(path, "this line is no row; was the run stopped while it wrote?", line=number) from None
+
+
+def _round(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
