@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, text
 
@@ -96,7 +97,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A row of dbtune/sql/session_sample.sql: alike clients; into ``hidden`` of them this role may not look."""
+    """A row of dbtune/sql/session_sample.sql: clients that are alike.
+
+    ``old`` of them are in a transaction that began before sampling did; into ``hidden`` of them this role may not look.
+    """
 
     datname: str | None
     usename: str | None
@@ -106,6 +110,7 @@ class Group:
     wait_event_type: str | None
     wait_event: str | None
     pids: tuple[int, ...]
+    old: int = 0
     hidden: int = 0
 
     @property
@@ -146,9 +151,9 @@ def read(connection: Connection) -> Snapshot:
     )
 
 
-def sample(connection: Connection) -> Sample:
-    """Return the clients that are connected now, those that are alike together."""
-    rows = connection.execute(text(sql.load("session_sample"))).mappings()
+def sample(connection: Connection, began: datetime) -> Sample:
+    """Return the clients that are connected now, those that are alike together; ``began`` is when sampling did."""
+    rows = connection.execute(text(sql.load("session_sample")), {"began": began}).mappings()
     return tuple(
         Group(**{**row, "application_name": _printable(row["application_name"]), "pids": tuple(row["pids"])})
         for row in rows

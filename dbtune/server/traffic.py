@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 
 from sqlalchemy import Connection
@@ -24,6 +25,7 @@ from dbtune.server.sessions import IDLE_IN_TRANSACTION, Group, Sample
 
 _MOST_HZ, _LEAST_HZ, _SAMPLES = 10.0, 1.0, 200
 _SKEW_SECONDS, _SKEW_SHARE = 2.0, 0.1
+_LEAST_BUSY = 0.05
 _APART = 0.25
 """Counters and samples that differ by less are taken for equal."""
 
@@ -33,8 +35,9 @@ class Traffic:
     """What a database's clients did within ``seconds``, without the session that measured.
 
     ``rate`` is transactions per second, ``hold`` the seconds that one keeps its connection on the server (statements
-    and the time between them; the application holds it a little longer), ``busy`` how many connections that takes on
-    average, ``peak`` the most in any sample, ``open`` how many clients were connected on average. ``churn`` is new
+    and the time between them; the application holds it a little longer). ``busy`` is how many were in use on average,
+    ``peak`` the most in any sample; ``stuck`` of them were in transactions that had begun before, and are not
+    in ``hold``: busy = rate · hold + stuck. ``open`` is how many clients were connected on average. ``churn`` is new
     sessions per second; before PostgreSQL 14 those alone that a sample met. ``app_share`` is the part of ``hold`` in
     which the server waited for the application, 0 to 1. None is what nobody could tell; ``hold`` also where no
     transaction ended. ``source`` is where ``busy`` is from, ``doubts`` what to know before trusting it.
@@ -45,6 +48,7 @@ class Traffic:
     rate: float
     hold: float | None
     busy: float | None
+    stuck: float
     peak: int | None
     open: float
     churn: float | None
@@ -55,7 +59,7 @@ class Traffic:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no transaction ended."""
+        """Whether no transaction was counted."""
         return self.added.transactions == 0
 
     @property
@@ -82,10 +86,13 @@ class Observation:
 
     @property
     def databases(self) -> tuple[str, ...]:
-        """Databases in which something went on or somebody was connected, the connection's own first."""
-        seen = {g.datname for sample in self.samples for g in sample if g.datname is not None}
-        names = sorted(name for name in self.last.counters if name in seen or self._added(name)[0].transactions)
-        return tuple(sorted({self.last.database, *names}, key=lambda name: (name != self.last.database, name)))
+        """Databases with clients, the connection's own first; the server itself has transactions everywhere."""
+        names = {g.datname for sample in self.samples for g in sample if g.datname in self.last.counters}
+        for name in self.last.counters:
+            added = self._added(name)[0]
+            if added.sessions or added.held_ms:
+                names.add(name)
+        return tuple(sorted({self.last.database, *filter(None, names)}, key=lambda n: (n != self.last.database, n)))
 
     def traffic(self, database: str | None = None) -> Traffic:
         """Return what went on in a database; None: in the connection's own."""
@@ -138,7 +145,7 @@ def observe(
     with _autocommit(connection):
         counters.settle(connection)
         first = counters.read(connection)
-        samples, asking_s = _sampled(connection, seconds, tell)
+        samples, asking_s = _sampled(connection, seconds, first.at, tell)
         own = 1 + len(samples) + counters.settle(connection)  # the first reading was not counted in itself
         last = counters.read(connection)
     return Observation(
@@ -151,8 +158,10 @@ def observe(
     )
 
 
-def _sampled(connection: Connection, seconds: float, tell: Callable[[float], None]) -> tuple[list[Sample], float]:
-    """Return samples of the next ``seconds``, one or more, and the seconds that asking for them took.
+def _sampled(
+    connection: Connection, seconds: float, at: datetime, tell: Callable[[float], None]
+) -> tuple[list[Sample], float]:
+    """Return samples of the next ``seconds``, one or more, and the seconds that asking took; ``at`` is when it began.
 
     One is taken at a random time within each step: even ones could keep time with what clients do. A slow answer
     loses steps, never adds any.
@@ -169,7 +178,7 @@ def _sampled(connection: Connection, seconds: float, tell: Callable[[float], Non
             continue
         time.sleep(max(0.0, min(seconds, (number + dice.random()) * step) - passed))
         asked = time.monotonic()
-        samples.append(sessions.sample(connection))
+        samples.append(sessions.sample(connection, at))
         answered = time.monotonic()
         asking += answered - asked
         tell(min(seconds, answered - began))
@@ -200,35 +209,42 @@ def _traffic(
     doubts: list[str],
 ) -> Traffic:
     holding = [sum(g.count for g in groups if g.is_holding) for groups in samples]
-    waiting = sum(g.count for groups in samples for g in groups if g.state in IDLE_IN_TRANSACTION)
-    opened = statistics.fmean(sum(g.count for g in groups) for groups in samples) if samples else 0.0
+    old = [sum(g.old for g in groups if g.is_holding) for groups in samples]
     unseen = any(g.is_unseen for groups in samples for g in groups)
-    sampled = None if unseen or not samples else statistics.fmean(holding)
+    stuck = statistics.fmean(old) if samples else 0.0
+    sampled = None if unseen or not samples else statistics.fmean(holding) - stuck
     counted = None if added.held_ms is None or not has_session_counters else added.held_ms / 1000 / seconds
-    busy, app_share, source = counted, added.app_share, "counters"
+    flowing, app_share, source = counted, added.app_share, "counters"
     if counted is None or (sampled is not None and _disagree(counted, sampled, len(samples))):
-        if counted is not None:
+        if counted is not None and sampled is not None:
             doubts.append(
-                f"counters say {counted:.1f} busy, samples {sampled:.1f}: a transaction is counted when it ends, with"
-                " all its time, so the samples were taken"
+                f"counters say {counted:.1f} in use, samples {sampled:.1f}: sessions tell what they did a second"
+                " later, or when a transaction ends, with all its time; so the samples were taken"
             )
-        busy, source = sampled, f"{len(samples)} samples"
-        app_share = waiting / held if sampled is not None and (held := sum(holding)) else None
+        flowing, source = sampled, f"{len(samples)} samples"
+        waiting = sum(g.count - g.old for groups in samples for g in groups if g.state in IDLE_IN_TRANSACTION)
+        app_share = waiting / held if sampled is not None and (held := sum(holding) - sum(old)) else None
     if unseen:
-        doubts.append("the state of some sessions cannot be seen, so that samples do not tell how many are busy")
+        doubts.append("the state of some sessions cannot be seen, so that samples do not tell how many are in use")
     transactions = added.transactions
+    if not transactions and sampled is not None and sampled > _LEAST_BUSY:
+        doubts = [
+            f"no transaction was counted, and {sampled:.1f} connections were in use: transactions take longer than that"
+            " time, or touch no table, for then sessions tell their counters late"
+        ]
     rate = transactions / seconds
     churn = added.sessions if has_session_counters else _met(samples)
     return Traffic(
         database=name,
         seconds=seconds,
         rate=rate,
-        hold=busy / rate if busy is not None and transactions else None,
-        busy=busy,
+        hold=flowing / rate if flowing is not None and transactions else None,
+        busy=None if flowing is None else flowing + stuck,
+        stuck=stuck,
         peak=max(holding, default=0) if sampled is not None else None,
-        open=opened,
+        open=statistics.fmean(sum(g.count for g in groups) for groups in samples) if samples else 0.0,
         churn=None if churn is None else churn / seconds,
-        app_share=app_share,
+        app_share=app_share if transactions else None,
         source=source,
         added=added,
         doubts=tuple(doubts),
@@ -244,4 +260,4 @@ def _met(samples: Sequence[Sequence[Group]]) -> int:
 def _disagree(counted: float, sampled: float, samples: int) -> bool:
     """Return whether chance does not explain the difference: a mean of ``samples`` counts that scatter as Poisson's."""
     larger = max(counted, sampled)
-    return abs(counted - sampled) > max(_APART * larger, 3 * math.sqrt(larger / samples), 0.05)
+    return abs(counted - sampled) > max(_APART * larger, 3 * math.sqrt(larger / samples), _LEAST_BUSY)

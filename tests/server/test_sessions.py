@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection
@@ -12,6 +13,8 @@ from sqlalchemy import Connection
 from dbtune.server import sessions
 from dbtune.server.connection import server_version_num
 from tests.server.conftest import Opened
+
+NOW = datetime.now(UTC) - timedelta(minutes=1)
 
 
 def until(found: Callable[[], bool]) -> None:
@@ -110,7 +113,7 @@ def test_a_role_without_rights_counts_what_it_may_not_see(plain: Connection, ses
     # processes of the server are hidden as well, and are no clients
     assert all(each.usename is None or each.datname is None for each in found.others if each.is_hidden)
     assert found.hidden >= 4
-    groups = [g for g in sessions.sample(plain) if g.datname == found.own.datname]
+    groups = [g for g in sessions.sample(plain, NOW) if g.datname == found.own.datname]
     assert sum(g.hidden for g in groups) == sum(g.count for g in groups) == 4
 
 
@@ -124,13 +127,16 @@ def test_samples_put_alike_clients_together(db: Connection, session: Opened) -> 
 
     def groups() -> list[sessions.Group]:
         db.rollback()
-        return [g for g in sessions.sample(db) if g.datname == database]
+        return [g for g in sessions.sample(db, NOW) if g.datname == database]
 
     until(lambda: len(groups()) == 1)
     (group,) = groups()
     assert (group.application_name, group.state, group.wait_event) == ("web", "idle in transaction", "ClientRead")
     assert set(group.pids) == pids
     assert group.is_holding and not group.is_unseen
+    assert group.old == 0
+    (later,) = (g for g in sessions.sample(db, NOW + timedelta(days=1)) if g.datname == database)
+    assert later.old == 2
 
 
 @pytest.mark.parametrize("text", [None, "", "  "])
