@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -188,14 +189,23 @@ def _sampled(
 
 @contextmanager
 def _autocommit(connection: Connection) -> Iterator[None]:
-    """Let each statement of the block be a transaction: within one, the views would show the same for ever."""
+    """Let each statement of the block be one transaction: within one, the views would show the same for ever.
+
+    psycopg 3 would prepare what is sent often, which is a transaction more.
+    """
     before = connection.get_execution_options().get("isolation_level") or connection.default_isolation_level
     connection.rollback()
     connection.execution_options(isolation_level="AUTOCOMMIT")
+    driver: Any = connection.connection.dbapi_connection
+    threshold = getattr(driver, "prepare_threshold", None)
+    if threshold is not None:
+        driver.prepare_threshold = None
     try:
         yield
     finally:
         if not connection.closed and not connection.invalidated:
+            if threshold is not None:
+                driver.prepare_threshold = threshold
             connection.rollback()
             connection.execution_options(isolation_level=before)
 

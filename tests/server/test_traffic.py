@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg2 import extensions
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 
-from dbtune.server.connection import server_version_num
+from dbtune.server.connection import Target, connect, server_version_num
 from dbtune.server.counters import Counters, Reading
 from dbtune.server.sessions import Group, Sample
 from dbtune.server.traffic import Observation, Traffic, measure
@@ -70,9 +70,11 @@ def test_transactions_and_their_hold(db: Connection, session: Opened) -> None:
     assert found.database == db.exec_driver_sql("SELECT current_database()").scalar()
 
 
-def test_nothing_goes_on(db: Connection, session: Opened) -> None:
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_nothing_goes_on(database_url: str, session: Opened, driver: str) -> None:
     tell(session())
-    found = measure(db, 1)
+    with connect(Target(make_url(database_url).set(drivername=f"postgresql+{driver}"), "test")) as opened:
+        found = measure(opened, 1)
     assert found.is_quiet
     assert (found.rate, found.hold, found.churn) == (0, None, 0)
     assert found.utilisation == pytest.approx(0, abs=0.01)  # what measuring itself took
