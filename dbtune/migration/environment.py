@@ -1,30 +1,25 @@
-"""The host's env.py, asked where the database is and what it is at, and told to upgrade it."""
+"""The host's env.py, asked where the database is and what it is at."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from alembic import command
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Engine, event
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from dbtune.errors import ServerError, UsageError
+from dbtune.migration.events import Pending
 from dbtune.migration.project import Project, translated
 from dbtune.server.connection import reason
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A revision that an upgrade would run: its id and the first line of its docstring."""
-
-    revision: str
-    title: str
+_EXPECTED = re.compile(r"^(?:# )?Size: about (?P<number>[0-9.e+]+) (?P<unit>kB|MB|GB)\. ", re.MULTILINE)
+_UNITS = {"kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +43,7 @@ def ask(project: Project, revision: str = "head") -> Found:
 
         def look(heads: Any, context: Any) -> list[Any]:
             at = tuple(heads) if isinstance(heads, tuple | list) else (heads,) if heads else ()
-            steps = directory._upgrade_revs(revision, at)  # type: ignore[arg-type]  # a tuple, as env.py's own does
-            pending = tuple(
-                Pending(revision=each.revision.revision, title=(each.revision.doc or "").partition("\n")[0])
-                for each in steps
-            )
+            pending = tuple(map(told, steps(directory, revision, at)))
             found.append(Found(url=context.connection.engine.url, heads=at, pending=pending))
             return []
 
@@ -68,48 +59,21 @@ def ask(project: Project, revision: str = "head") -> Found:
     return found[0]
 
 
-class Upgrade(threading.Thread):
-    """``alembic upgrade`` in a thread of its own. ``pids`` are the server processes of the connections it opened.
-
-    ``ended`` is set at its end. An exception of a signal's within ``join()`` makes ``is_alive()`` tell an untruth.
-    """
-
-    def __init__(self, project: Project, revision: str) -> None:
-        super().__init__(name="alembic upgrade", daemon=True)
-        self._project = project
-        self._revision = revision
-        self.pids: list[int] = []
-        self.error: BaseException | None = None
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        """Upgrade; what goes wrong is in ``error``."""
-        try:
-            with _connections(self):
-                command.upgrade(self._project.config, self._revision)
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.ended.set()
+def steps(directory: ScriptDirectory, revision: str, heads: Sequence[str]) -> Iterator[Any]:
+    """Return Alembic's own steps from ``heads`` to ``revision``."""
+    return iter(directory._upgrade_revs(revision, tuple(heads)))  # type: ignore[arg-type]  # a tuple, as env.py's own does
 
 
-@contextmanager
-def _connections(upgrade: Upgrade) -> Iterator[None]:
-    """Note the server process of every connection that the upgrade's thread opens."""
-
-    def opened(connection: Any, record: Any) -> None:
-        if threading.current_thread() is upgrade:
-            upgrade.pids.append(_pid(connection))
-
-    event.listen(Engine, "connect", opened)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "connect", opened)
+def told(step: Any) -> Pending:
+    """Return what a step's revision says of itself."""
+    script: Script = step.revision
+    title = (script.doc or "").partition("\n")[0]
+    return Pending(revision=script.revision, title=title, expected_bytes=_expected(script))
 
 
-def _pid(connection: Any) -> int:
-    driver = getattr(connection, "driver_connection", connection)
-    if hasattr(driver, "get_server_pid"):  # asyncpg
-        return int(driver.get_server_pid())
-    return int(driver.info.backend_pid)
+def _expected(script: Script) -> int | None:
+    """Return the size that the text of a revision of dbtune's tells of, wherever its template puts that text."""
+    path = Path(script.path)
+    text = script.longdoc or (path.read_text(encoding="utf-8") if path.suffix == ".py" and path.is_file() else "")
+    found = _EXPECTED.search(text)
+    return None if found is None else round(float(found["number"]) * _UNITS[found["unit"]])

@@ -5,40 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, RowMapping, TextClause, text
 
 from dbtune import sql
+from dbtune.migration.duration import spoken
 from dbtune.server.connection import MARKER
 
-_PREPARED = 0
+PREPARED = 0
 """What pg_blocking_pids() says of a prepared transaction."""
+
+_EXCERPT = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How far a phase is: ``done`` of ``total``, in ``unit``, which is bytes or tuples."""
+
+    done: int
+    total: int
+    unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What an upgrade does now. ``done`` is a fraction, None where nobody counts; ``waits_for`` names who is ahead."""
+    """What an upgrade does now. ``count`` is None where nobody counts; ``waits_for`` names who is ahead.
 
-    relation: str | None
-    index: int | None
-    phase: str | None
-    done: float | None
-    waits_for: tuple[str, ...]
+    ``relation`` and ``index`` are names as SQL, ``oid`` the index's. ``phase`` is that of a build. ``statement`` is the
+    beginning of what runs, None for a block of ours.
+    """
+
+    pid: int | None
+    relation: str | None = None
+    index: str | None = None
+    oid: int | None = None
+    phase: str | None = None
+    count: Count | None = None
+    statement: str | None = None
+    waits_for: tuple[str, ...] = ()
     blockers: tuple[int, ...] = ()
-
-    @property
-    def stage(self) -> tuple[object, ...]:
-        """What has to change for another line to be worth reading."""
-        return self.relation, self.phase, bool(self.waits_for), self.blockers
-
-    @property
-    def line(self) -> str:
-        """Return it as people read it; waiting has no percentage."""
-        what = self.phase or "running"
-        on = f"{self.relation}: " if self.relation else ""
-        if self.waits_for:
-            what = what if what.startswith("waiting") else "waiting" if self.phase is None else f"{what}, waiting"
-            return f"{on}{what}: {'; '.join(self.waits_for)}"
-        return f"{on}{what}" + ("" if self.done is None else f", {self.done:.0%}")
 
 
 def look(connection: Connection, pids: Sequence[int]) -> Activity | None:
@@ -47,24 +51,35 @@ def look(connection: Connection, pids: Sequence[int]) -> Activity | None:
     if not rows:
         return None
     row = rows[0]
-    done = None
-    if row["phase"] is not None and not row["phase"].startswith("waiting"):
-        for counter in ("tuples", "blocks"):
-            if row[f"{counter}_total"]:
-                done = min(1.0, row[f"{counter}_done"] / row[f"{counter}_total"])
-                break
-    blockers = sorted({pid for each in rows for pid in each["blockers"]} - set(pids))
+    blockers = sorted({pid for each in rows for pid in each["blockers"] if pid != each["pid"]})
     waits_for = named(connection, blockers)
     if not waits_for and row["polls"]:
         waits_for = ("another build on the table, or a lock of another deployer",)
     return Activity(
+        pid=row["pid"],
         relation=row["relation"],
-        index=row["index_relid"] or None,
+        index=row["index"],
+        oid=row["index_relid"] or None,
         phase=row["phase"],
-        done=done,
+        count=_count(row),
+        statement=None if row["query"] is None or row["query"].startswith("DO ") else excerpt(row["query"]),
         waits_for=waits_for,
         blockers=tuple(blockers),
     )
+
+
+def _count(row: RowMapping) -> Count | None:
+    """Return what is counted in a phase. The other counters keep the values of an earlier one, or are 0."""
+    phase = row["phase"]
+    if phase is None or phase.startswith("waiting") or "sorting" in phase or "initializing" in phase:
+        return None
+    in_tuples = "loading" in phase or ("scanning" not in phase and row["tuples_total"])
+    if in_tuples and row["tuples_total"]:
+        return Count(done=row["tuples_done"], total=row["tuples_total"], unit="tuples")
+    if not in_tuples and row["blocks_total"]:
+        size = row["block_size"]
+        return Count(done=row["blocks_done"] * size, total=row["blocks_total"] * size, unit="bytes")
+    return None
 
 
 def named(connection: Connection, pids: Sequence[int]) -> tuple[str, ...]:
@@ -72,18 +87,31 @@ def named(connection: Connection, pids: Sequence[int]) -> tuple[str, ...]:
     if not pids:
         return ()
     rows = connection.execute(_statement("migration_blockers"), {"pids": list(pids)}).mappings()
-    told = [
-        f"pid {row['pid']} ({row['usename'] or 'hidden'}"
-        + (f", {row['application_name']}" if row["application_name"] else "")
-        + (f", {row['state']}" if row["state"] else "")
-        + (f", open for {row['open_s']:.0f} s" if row["open_s"] is not None else "")
-        + (f", {row['query']}" if row["query"] else "")
-        + ")"
-        for row in rows
-    ]
-    if _PREPARED in pids:
-        told.append("a prepared transaction (see pg_prepared_xacts)")
+    told = [_session(row) for row in rows]
+    if PREPARED in pids:
+        prepared = connection.execute(_statement("migration_prepared")).mappings().all()
+        told += [
+            f"prepared transaction {each['gid']!r} ({each['owner']}, open for {spoken(each['open_s'])})"
+            for each in prepared
+        ] or ["a prepared transaction (see pg_prepared_xacts)"]
     return tuple(told)
+
+
+def _session(row: RowMapping) -> str:
+    facts = [row["usename"] or "hidden", row["application_name"], row["state"]]
+    if row["open_s"] is not None:
+        facts.append(f"open for {spoken(row['open_s'])}")
+    if row["query"]:
+        facts.append(excerpt(row["query"]))
+    return f"pid {row['pid']} ({', '.join(filter(None, facts))})"
+
+
+def excerpt(query: str) -> str:
+    """Return the beginning of a statement, on one line; nothing of one that may hold a password."""
+    if "password" in query.lower():
+        return "(a statement with a password)"
+    line = " ".join(query.split())
+    return line if len(line) <= _EXCERPT else f"{line[: _EXCERPT - 1]}…"
 
 
 def _statement(name: str) -> TextClause:

@@ -40,7 +40,7 @@ def start(host: Host, client: str = "alembic", *arguments: str, options: str = "
     """Start an upgrade in a process of its own; ``options`` are libpq's PGOPTIONS."""
     match client:
         case "apply":
-            command = ["dbtune", "migrate", "apply", "--config", str(host.ini), *arguments]
+            command = ["dbtune", "migrate", "apply", "--at-once", "--config", str(host.ini), *arguments]
         case "downgrade":
             command = ["alembic", "-c", str(host.ini), "downgrade", *(arguments or ("base",))]
         case _:
@@ -79,7 +79,7 @@ def upgrade(host: Host, client: str = "alembic") -> None:
     if client == "alembic":
         host.alembic("upgrade", "head")
     else:
-        applying.apply(Project(host.ini))
+        applying.apply(Project(host.ini), at_once=True)
 
 
 BUILDS = (

@@ -18,9 +18,12 @@ from dbtune.cli import app
 from dbtune.errors import GaveUp, Unsafe, UsageError
 from dbtune.migration import apply as applying
 from dbtune.migration.apply import Budget
-from dbtune.migration.block import lock_key
+from dbtune.migration.attempt import WAITS_FOR_WRITERS
+from dbtune.migration.mutex import KEY
 from dbtune.migration.project import Project
 from tests.migration.conftest import Host, Run, indexes, make_host, session, state, version, wait_for
+from tests.migration.faults import WRITERS
+from tests.migration.told import Told
 
 INDEX = "item_owner_idx"
 STATEMENT = f"CREATE INDEX {INDEX} ON shop.item (owner)"
@@ -38,24 +41,26 @@ def test_runs_what_is_pending_and_then_has_nothing_to_do(host: Host, run: Run) -
     assert run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
 
-def test_names_the_transaction_that_it_waits_for(host: Host, run: Run, database_url: str) -> None:
-    host.new(STATEMENT)
-    lines: list[str] = []
+@pytest.mark.parametrize("at_once", [True, False], ids=["begun", "not_begun"])
+def test_names_the_transaction_that_it_waits_for(host: Host, run: Run, database_url: str, at_once: bool) -> None:
+    (written,) = host.new(STATEMENT)
+    told = Told()
     with session(database_url) as writer:
         writer("BEGIN; UPDATE shop.item SET name = name")
         ((pid,),) = writer("SELECT pg_backend_pid()")
 
         def commit() -> None:
-            wait_for(lambda: any(f"pid {pid} (" in line for line in lines))
+            wait_for(lambda: told.says(f"pid {pid} ("))
             writer("COMMIT")
 
         release = threading.Thread(target=commit)
         release.start()
-        applying.apply(Project(host.ini), tell=lines.append)
+        applying.apply(Project(host.ini), tell=told, at_once=at_once)
         release.join()
-    assert any("waiting for writers before build" in line and f"pid {pid} (" in line for line in lines), lines
-    assert any("idle in transaction" in line for line in lines)
-    assert sum(f"pid {pid} (" in line for line in lines) <= 2, lines
+    (line,) = (line for line in told.lines if f"pid {pid} (" in line)
+    assert line.startswith(f"{written.revision} shop.{INDEX} (pid ")
+    assert (WRITERS if at_once else WAITS_FOR_WRITERS) in line
+    assert "idle in transaction" in line
     assert state(run, INDEX)[0]
 
 
@@ -68,7 +73,7 @@ def test_gives_up_when_a_budget_runs_out_and_is_done_by_the_next_run(
         writer("BEGIN; UPDATE shop.item SET name = name")
         ((pid,),) = writer("SELECT pg_backend_pid()")
         with pytest.raises(GaveUp, match=rf"-budget\): .*pid {pid} \(.*INVALID until the next run.*run it again"):
-            applying.apply(Project(host.ini), budget=budget)
+            applying.apply(Project(host.ini), budget=budget, at_once=True)
         assert run("SELECT count(*) FROM pg_stat_progress_create_index") == [(0,)]
         assert version(run) is None
         writer("ROLLBACK")
@@ -82,7 +87,7 @@ def test_what_was_built_is_dropped_where_nobody_stands_in_the_way(host: Host, ru
     host.new(STATEMENT)
     with session(database_url) as reader:  # an old snapshot: waited for by the build, not by the drop of a moment ago
         reader("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class")
-        with pytest.raises(GaveUp, match="old snapshots: pid") as failed:
+        with pytest.raises(GaveUp, match=r"waiting for old snapshots for \d s: pid") as failed:
             applying.apply(Project(host.ini), budget=Budget(lock=1.0))
         left = indexes(run)
         assert ("is dropped" in str(failed.value)) == (left == {})
@@ -105,8 +110,8 @@ def test_deployers_take_turns_and_the_later_ones_have_nothing_to_do(host: Host, 
 def test_gives_up_waiting_for_another_deployer(host: Host, database_url: str, run: Run) -> None:
     host.new(STATEMENT)
     with session(database_url) as other:
-        other(f"SELECT pg_advisory_lock({lock_key('every upgrade')})")
-        with pytest.raises(GaveUp, match="another deployer held the lock"):
+        other(f"SELECT pg_advisory_lock({KEY})")
+        with pytest.raises(GaveUp, match=r"another deployer held the lock for \d s: pid"):
             applying.apply(Project(host.ini), budget=Budget(lock=0.5))
     assert indexes(run) == {}
 
@@ -118,7 +123,7 @@ def test_a_signal_cancels_the_build_on_the_server(
     (written,) = host.new(STATEMENT)
     with session(database_url) as writer:
         writer("BEGIN; UPDATE shop.item SET name = name")
-        command = [sys.executable, "-m", "dbtune", "migrate", "apply", "--config", str(host.ini)]
+        command = [sys.executable, "-m", "dbtune", "migrate", "apply", "--at-once", "--config", str(host.ini)]
         started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         wait_for(lambda: bool(run(WAITS)))
         os.kill(started.pid, number)
@@ -134,7 +139,7 @@ def test_a_killed_client_is_followed_by_one_that_finishes(host: Host, run: Run, 
     (written,) = host.new(STATEMENT)
     with session(database_url) as writer:
         writer("BEGIN; UPDATE shop.item SET name = name")
-        command = [sys.executable, "-m", "dbtune", "migrate", "apply", "--config", str(host.ini)]
+        command = [sys.executable, "-m", "dbtune", "migrate", "apply", "--at-once", "--config", str(host.ini)]
         started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: bool(run(WAITS)))
         started.kill()
