@@ -259,22 +259,24 @@ def _transactions(situation: Situation, width: int) -> list[str]:
 
 def _databases(situation: Situation, width: int, markdown: bool) -> list[str]:
     observation = situation.observation
-    if observation is None or len(observation.databases) < 2:
+    if observation is None:
         return []
-    rows = []
-    for name in observation.databases:
-        seen = observation.traffic(name)
-        rows.append(
-            [
-                name,
-                per_second(seen.rate),
-                "" if seen.hold is None else duration(seen.hold),
-                "?" if seen.busy is None else f"{seen.busy:.2f}",
-                f"{seen.open:.1f}",
-                "?" if seen.churn is None else per_second(seen.churn),
-                "" if seen.app_share is None else share(seen.app_share),
-            ]
-        )
+    traffics = [observation.traffic(name) for name in observation.databases]
+    busy = [seen for seen in traffics if not seen.is_quiet or seen.busy or seen.database == situation.database]
+    if len(busy) < 2:
+        return []
+    rows = [
+        [
+            seen.database,
+            per_second(seen.rate),
+            "" if seen.hold is None else duration(seen.hold),
+            "?" if seen.busy is None else f"{seen.busy:.2f}",
+            f"{seen.open:.1f}",
+            "?" if seen.churn is None else per_second(seen.churn),
+            "" if seen.app_share is None else share(seen.app_share),
+        ]
+        for seen in busy
+    ]
     return _table(["database", "transactions", "hold", "busy", "open", "new", "in tx"], rows, width, markdown)
 
 

@@ -107,7 +107,7 @@ def idle_share_since(counted: Counters, database: str, when: str) -> Iterator[Fi
 def _idle_share(database: str, app_share: float, of_session: float, hold: float | None, more: str) -> Iterator[Finding]:
     if of_session <= IDLE_SHARE:
         return
-    held = "time that connections are held" if hold is None else f"{duration(hold)} that a transaction holds one"
+    held = "time that connections are held," if hold is None else f"{duration(hold)} that one is held,"
     yield Finding(
         check="idle-in-transaction-share",
         object=f"database {database}",
