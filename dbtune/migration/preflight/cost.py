@@ -18,7 +18,7 @@ from dbtune.migration.definition import Definition
 from dbtune.migration.preflight.server import Server
 from dbtune.snapshot.value import BLOCK, Snapshot, Table
 
-READ = (1000e6, 100e6)
+READ = (1500e6, 100e6)
 """Bytes of the table that are read in a second: from memory, and from a disk that has other work."""
 
 WRITTEN = (100e6, 5e6)
@@ -33,7 +33,7 @@ _FULL = 0.9
 _IN_MEMORY = 40
 """Bytes that a tuple takes in memory beside its own while it is sorted."""
 
-_ADDRESS = (24, 16)
+_ADDRESS = (24, 12)
 """Bytes of a row's address in memory and in a file, which the second reading of a concurrent build sorts."""
 
 _LEAST_FOR_WORKERS = 64 << 20
@@ -102,16 +102,19 @@ def _one(index: Index, table: Table, snapshot: Snapshot, server: Server, *, conc
 def _temporary(index: Index, size: Size, sorted_: int, heap: int, server: Server, *, concurrently: bool) -> int:
     memory = server.maintenance_work_mem
     with_workers = server.parallel_workers > 0 and heap >= server.parallel_from and memory >= _LEAST_FOR_WORKERS
+    does_not_fit = sorted_ + _IN_MEMORY * size.tuples > memory
     need = 0
     match index.method:
         case "btree":
-            need = sorted_ if with_workers or sorted_ + _IN_MEMORY * size.tuples > memory else 0
-        case "gin":
-            need = sorted_ if with_workers and server.version_num >= 180_000 else 0
+            need = sorted_ if with_workers or does_not_fit else 0
+        case "gin":  # workers came with 18; alone it keeps what it has not written in memory
+            need = round(_WAL["gin"] * size.bytes) if with_workers and server.version_num >= 180_000 else 0
+        case "gist":  # some operator classes sort, from 14 on
+            need = round(_WAL["gist"] * size.bytes) if does_not_fit and server.version_num >= 140_000 else 0
         case "brin":
-            need = 0
+            return 0
         case _:
-            need = sorted_ if sorted_ > memory else 0
+            need = size.bytes if size.bytes > memory else 0
     if concurrently and _ADDRESS[0] * size.tuples > memory:
         need = max(need, round(_ADDRESS[1] * size.tuples))
     return need
