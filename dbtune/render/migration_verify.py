@@ -44,7 +44,7 @@ def screen(report: Report, *, width: int, markdown: bool = False) -> str:
         sections = {
             "What fails": [line for each in results for line in _failure(each)],
             "Noticed": [f"{each.fault}: {note}" for each in results for note in each.notes],
-            "Could not be put in": [f"{each.fault}: {each.skipped}" for each in results if each.skipped is not None],
+            "Could not be put in": _skipped(results),
         }
         for title, lines in sections.items():
             if lines:
@@ -113,12 +113,18 @@ def _failure(result: Result) -> list[str]:
     return [f"{result.fault}: {'; '.join(result.problems)}{said}"] if result.problems else []
 
 
+def _skipped(results: Sequence[Result]) -> list[str]:
+    """Return the reasons, each with the faults that it stands for."""
+    reasons = dict.fromkeys(each.skipped for each in results if each.skipped is not None)
+    return [f"{', '.join(each.fault for each in results if each.skipped == why)}: {why}" for why in reasons]
+
+
 def _sum(report: Report) -> str:
     met = [each for each in report.results if each.skipped is None]
     failing = sum(not each.is_fine for each in met)
     skipped = len(report.results) - len(met)
     aside = f"; {skipped} could not be put in" if skipped else ""
-    verdict = f"{failing} of {len(met)} faults end badly" if failing else f"all {len(met)} faults end well"
+    verdict = f"{failing} of {words.plural(len(met), 'fault')} end badly" if failing else "every fault ends well"
     return f"{verdict}{aside}. {_time(report.seconds)}"
 
 

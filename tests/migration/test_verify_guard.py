@@ -75,7 +75,9 @@ def client(host: Host, *arguments: str, folder: str = "/nowhere", port: int = 1)
 
 def look(host: Host, folder: str = "/nowhere", port: int = 1) -> tuple[int, str]:
     """Run env.py as ``alembic current`` does."""
-    return client(host, "look", str(host.ini), str(host.folder / "seen.json"), folder=folder, port=port)
+    if not list((host.folder / "alembic" / "versions").iterdir()):
+        write(host, "CREATE TABLE item (id int)")
+    return client(host, "look", str(host.ini), "head", str(host.folder / "seen.json"), folder=folder, port=port)
 
 
 def verify(host: Host, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import sys
 from contextlib import suppress
 from typing import Any
@@ -22,6 +23,7 @@ HINT = "give it a URL by sqlalchemy.url of alembic.ini, by an environment variab
 
 def main() -> None:
     """Install the guard, point Alembic's Config at the throw-away database, and run the command."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
     said = json.loads(os.environ[VARIABLE])
     address = Address(**said["address"])
     guard.install(address.host, said["word"])
@@ -56,21 +58,21 @@ def written(config: Any) -> str | None:
     return None
 
 
-def look(ini: str, output: str) -> None:
-    """Run env.py as ``alembic current`` does, which changes nothing; write what it says of its version table.
+def look(ini: str, revision: str, output: str) -> None:
+    """Find a revision, and run env.py as ``alembic current`` does, which changes nothing; write what they say.
 
-    The connection that it hands to Alembic is asked for the word as well.
+    The connection that env.py hands to Alembic is asked for the word as well.
     """
     from pathlib import Path
 
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
-    from dbtune.migration.project import Project
+    from dbtune.errors import UsageError
+    from dbtune.migration.project import Project, translated
 
     project = Project(Path(ini))
-    directory = ScriptDirectory.from_config(project.config)
-    found: list[dict[str, Any]] = []
+    found: dict[str, Any] = {"tables": [], "wrong": None}
     word = json.loads(os.environ[VARIABLE])["word"]
 
     def seen(heads: Any, context: Any) -> list[Any]:
@@ -80,11 +82,21 @@ def look(ini: str, output: str) -> None:
         )
         if not said or said.scalar() != word:
             guard.refuse("a database that does not know this run's word")
-        found.append({"table": context.version_table, "schema": context.version_table_schema})
+        found["tables"].append((context.version_table_schema, context.version_table))
         return []
 
-    with EnvironmentContext(project.config, directory, fn=seen, dont_mutate=True):
-        directory.run_env()
+    try:
+        with translated(project.path):
+            directory = ScriptDirectory.from_config(project.config)
+            script = directory.get_revision(revision)
+            if script is None:
+                raise UsageError(f"{project.path}: there is no revision {revision}")
+            title = (script.doc or "").partition("\n")[0]
+            found |= {"revision": script.revision, "title": title, "downs": script._all_down_revisions}
+            with EnvironmentContext(project.config, directory, fn=seen, dont_mutate=True):
+                directory.run_env()
+    except UsageError as error:
+        found["wrong"] = str(error)
     Path(output).write_text(json.dumps(found), encoding="utf-8")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -36,13 +36,14 @@ class NotFilled(Exception):
     """The server does not take a row, and why."""
 
 
-def fill(run: Run, found: Schema, tables: Iterable[int], wanted: int, unique: Iterable[Thing] = ()) -> list[Filled]:
-    """Put rows into ``tables``, so many each, and into those that they refer to.
+def fill(run: Run, found: Schema, tables: Sequence[int], wanted: int, unique: Iterable[Thing] = ()) -> list[Filled]:
+    """Put rows into ``tables``, so many each, and some into those that they refer to; return the former first.
 
-    ``unique`` are indexes that the revision will make: rows suit them too.
+    Partitions get theirs with the table that they are of. ``unique`` are indexes that the revision will make: rows
+    suit them too.
     """
     told = []
-    foremost = set(tables)
+    foremost = [oid for oid in tables if not set(found.tables[oid].parents) & set(tables)]
     filled: dict[int, int] = {}
     with _already(run, unique):
         for oid in found.needed(foremost):
@@ -53,7 +54,8 @@ def fill(run: Run, found: Schema, tables: Iterable[int], wanted: int, unique: It
             run(f"{MARKER} ANALYZE {table.full_name}")
             short = filled[oid] < number * _ENOUGH
             told.append(Filled(table=table.full_name, rows=filled[oid], wanted=number, why=why if short else None))
-    return told
+    names = [found.tables[oid].full_name for oid in foremost]
+    return sorted(told, key=lambda each: each.table not in names)
 
 
 def _fill(run: Run, found: Schema, table: Table, number: int, filled: dict[int, int]) -> str | None:
@@ -61,8 +63,6 @@ def _fill(run: Run, found: Schema, table: Table, number: int, filled: dict[int, 
     leaves = [leaf for leaf in found.leaves(table.oid) if leaf.kind == "r"]
     whys = []
     for place, leaf in enumerate(leaves):
-        if filled.get(leaf.oid):  # one by itself, before
-            continue
         share = -(-number // len(leaves))
         why = _fill_one(run, found, leaf, share, place * share + 1, filled)
         whys += [why] if why else []

@@ -9,6 +9,7 @@ from dbtune import sql
 from dbtune.migration.name import qualified, quoted
 from dbtune.migration.verify.cluster import Run
 from dbtune.server.connection import MARKER
+from dbtune.sql import quote_literal
 
 Key = tuple[str, str, str]
 
@@ -54,8 +55,8 @@ class Thing:
 
     @property
     def meaning(self) -> tuple[object, ...]:
-        """What it is, by name: equal for two that were made by the same statements."""
-        return self.kind, self.schema, self.name, self.definition, self.comment, self.sound
+        """What it is, by name and whatever is said of it: equal for two that were made by the same statements."""
+        return self.kind, self.schema, self.name, self.definition, self.sound
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -84,5 +85,6 @@ def read(run: Run, version_table: str) -> Inventory:
     """Return what the database of this session holds; ``version_table`` is Alembic's, as SQL."""
     rows = run(f"{MARKER}\n{sql.load('verify_inventory')}")
     things = [Thing(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
-    noted = run(f"{MARKER} SELECT version_num FROM {version_table}")
+    there = run(f"{MARKER} SELECT pg_catalog.to_regclass({quote_literal(version_table)}) IS NOT NULL")[0][0]
+    noted = run(f"{MARKER} SELECT version_num FROM {version_table}") if there else []
     return Inventory({each.oid: each for each in things}, frozenset(row[0] for row in noted))

@@ -104,11 +104,11 @@ class Launcher:
     def apply(self, revision: str, lock_budget: str, total_budget: str) -> Client:
         """Start ``dbtune migrate apply``."""
         budgets = ("--lock-budget", lock_budget, "--total-budget", total_budget)
-        return self._python("dbtune", "migrate", "apply", revision, "--config", str(self._config), *budgets)
+        return self._python("dbtune", "migrate", "apply", revision, "--at-once", "--config", str(self._config), *budgets)
 
-    def look(self, output: Path) -> Client:
-        """Start env.py as for ``alembic current``; what it says of its version table goes to ``output``."""
-        return self._python("look", str(self._config), str(output))
+    def look(self, revision: str, output: Path) -> Client:
+        """Start :func:`client.look`."""
+        return self._python("look", str(self._config), revision, str(output))
 
     def psql(self, program: Path, script: Path, *, stop: bool) -> Client:
         """Start psql on a script; ``stop`` is ON_ERROR_STOP."""

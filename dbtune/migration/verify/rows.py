@@ -15,6 +15,9 @@ from dbtune.migration.verify.schema import Column, Kind, Rule, Schema, Table
 from dbtune.migration.verify.values import PLENTY, constants, near, value
 from dbtune.server.connection import MARKER
 
+_G = "dbtune_g"
+"""The number of a row, from 1."""
+
 _SPARE = 20
 """Times as many rows are tried as are wanted."""
 
@@ -63,7 +66,7 @@ def insertion(schema: Schema, table: Table, filled: Mapping[int, int], wish: Wis
         if found is None or (wish.sparse and not column.not_null and column.name not in looked_at):
             continue
         nullable = not column.not_null and column.name not in unique
-        values[column.name] = f"CASE WHEN g % 10 <> 0 THEN {found} END" if nullable else found
+        values[column.name] = f"CASE WHEN {_G} % 10 <> 0 THEN {found} END" if nullable else found
     if not values:
         raise NotFillable("it has no column that takes a value")
     names = ", ".join(map(quoted, values))
@@ -75,8 +78,8 @@ def insertion(schema: Schema, table: Table, filled: Mapping[int, int], wish: Wis
     last = wish.first + wish.rows * (_SPARE if conditions else 1) - 1
     return (
         f"{MARKER} INSERT INTO {table.full_name} ({names}) SELECT {names} FROM"
-        f" (SELECT g, {listed} FROM pg_catalog.generate_series({wish.first}::bigint, {last}) AS s (g)"
-        f"{''.join(joins.values())}) AS made{where} ORDER BY g LIMIT {wish.rows} ON CONFLICT DO NOTHING"
+        f" (SELECT {_G}, {listed} FROM pg_catalog.generate_series({wish.first}::bigint, {last}) AS s ({_G})"
+        f"{''.join(joins.values())}) AS made{where} ORDER BY {_G} LIMIT {wish.rows} ON CONFLICT DO NOTHING"
     )
 
 
@@ -103,17 +106,17 @@ def _numbers(schema: Schema, table: Table, filled: Mapping[int, int]) -> dict[st
     numbers: dict[str, str] = {}
     for rule in sorted(table.of("u"), key=lambda rule: len(rule.columns)):
         members = [name for name in rule.columns if name in sizes]
-        if any(numbers.get(name) == "g" for name in members) or _made_by_server(table, members):
+        if any(numbers.get(name) == _G for name in members) or _made_by_server(table, members):
             continue
         plenty = [name for name in members if sizes[name] >= PLENTY and name not in numbers]
         if plenty:
-            numbers[plenty[0]] = "g"
+            numbers[plenty[0]] = _G
             continue
         divisor = 1
         for name in members:
-            numbers.setdefault(name, "g" if len(members) == 1 else f"((g - 1) / {divisor})")
+            numbers.setdefault(name, _G if len(members) == 1 else f"(({_G} - 1) / {divisor})")
             divisor *= max(1, sizes[name])
-    varied = dict.fromkeys(sizes, f"(g * 31 % {_VARIED})")
+    varied = dict.fromkeys(sizes, f"({_G} * 31 % {_VARIED})")
     return varied | numbers
 
 
@@ -125,17 +128,17 @@ def _size(schema: Schema, table: Table, column: Column, filled: Mapping[int, int
     for rule in table.of("f"):
         if column.name in rule.columns:
             return filled.get(rule.other, 0)
-    found = value(schema.kinds, column.type, column.typmod, "g", column.name)
+    found = value(schema.kinds, column.type, column.typmod, _G, column.name)
     return 0 if found is None else found.distinct
 
 
 def _value(schema: Schema, column: Column, numbers: Mapping[str, str], wish: Wish) -> str | None:
     found = value(schema.kinds, column.type, column.typmod, numbers[column.name], column.name)
     texts = wish.constants.get(column.name)
-    constant = near(below(schema, column), list(texts), "(g / 2)") if texts else None
+    constant = near(below(schema, column), list(texts), f"({_G} / 2)") if texts else None
     if found is None or constant is None:
         return constant if found is None else found.sql
-    return f"CASE WHEN g % 2 = 0 THEN {constant} ELSE {found.sql} END"
+    return f"CASE WHEN {_G} % 2 = 0 THEN {constant} ELSE {found.sql} END"
 
 
 def below(schema: Schema, column: Column) -> Kind:
@@ -177,10 +180,11 @@ def _from_parent(
     """Return the values of a foreign key's columns: those of a parent, or NULL."""
     columns = ", ".join(map(quoted, rule.other_columns))
     number = numbers[rule.columns[0]]
-    number = "g - 1" if number == "g" else number
+    number = f"{_G} - 1" if number == _G else number
     joins[alias] = (
-        f" JOIN (SELECT row_number() OVER (ORDER BY {columns}) - 1 AS number, {columns}"
-        f" FROM {schema.tables[rule.other].full_name}) AS {alias} ON {alias}.number = ({number}) % {filled[rule.other]}"
+        f" JOIN (SELECT row_number() OVER (ORDER BY {columns}) - 1 AS dbtune_number, {columns}"
+        f" FROM {schema.tables[rule.other].full_name}) AS {alias}"
+        f" ON {alias}.dbtune_number = ({number}) % {filled[rule.other]}"
     )
     return {name: f"{alias}.{quoted(other)}" for name, other in zip(rule.columns, rule.other_columns, strict=True)}
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from dbtune.sql import quote_literal
 _SECONDS = 30.0
 _POLL_SECONDS = 0.01
 _STEP_SECONDS = 0.0004
-_STEPS = 5000
+_IDLE = 300
 _LOOK_SECONDS = 0.25
 
 ALEMBIC, APPLY = "alembic upgrade", "migrate apply"
@@ -78,8 +78,14 @@ class Scene:
 
     @property
     def table(self) -> str:
-        """The table at which faults are put, as SQL."""
+        """The table that the revision touches, as SQL."""
         return self.subject.table.full_name
+
+    @property
+    def built_on(self) -> str:
+        """The table on which an index is built, as SQL: a partition of a partitioned one."""
+        index = self.subject.index
+        return self.subject.before.things[index.of_table or 0].full_name if index is not None else self.table
 
     def start(self, lock_budget: str = "60s") -> Client:
         """Start the upgrade in a process of its own. What there is before the first one is remembered."""
@@ -125,9 +131,9 @@ class Scene:
         finally:
             held.release()
 
-    def writer(self) -> Any:
-        """Return a transaction that has written to the table, as far as locks tell."""
-        return self.hold(f"LOCK TABLE {self.table} IN ROW EXCLUSIVE MODE")
+    def writer(self, table: str | None = None) -> AbstractContextManager[Hold]:
+        """Return a transaction that has written to the table, as far as locks tell; that of the build by default."""
+        return self.hold(f"LOCK TABLE {table or self.built_on} IN ROW EXCLUSIVE MODE")
 
     def waiting(self, client: Client, phase: str = "", longer_than: float = 0.0) -> int | None:
         """Wait until one of the client's server processes waits for a lock, and return its pid.
@@ -171,27 +177,28 @@ class Scene:
         """Let a server process go on after ``begin``, a little at a time, until its progress says ``phase``.
 
         It is stopped then, and the caller lets it go on or ends it. Return False, with the process going on, where it
-        was through before it was seen there.
+        was not seen there before it had nothing more to do.
         """
+        look = self._sessions(f"a.pid = {pid} AND a.state = 'active'")
+        idle = 0
         with self.cluster.maintenance() as run, ThreadPoolExecutor(1) as aside:
             os.kill(pid, signal.SIGSTOP)
             try:
                 begin()
-                for _ in range(_STEPS):
+                while idle < _IDLE:
                     os.kill(pid, signal.SIGCONT)
                     time.sleep(_STEP_SECONDS)
                     os.kill(pid, signal.SIGSTOP)
-                    looking = aside.submit(run, self._sessions(f"a.pid = {pid} AND a.state = 'active'"))
+                    looking = aside.submit(run, look)
                     try:
                         rows = looking.result(_LOOK_SECONDS)
                     except TooSlow:  # it was stopped with a lock in its hands that the look needs
                         os.kill(pid, signal.SIGCONT)
                         looking.result()
                         continue
-                    if not rows or (rows[0][1] or "").startswith(_AFTER):
-                        break
-                    if (rows[0][1] or "").startswith(phase):
+                    if rows and (rows[0][1] or "").startswith(phase):
                         return True
+                    idle = 0 if rows else idle + 1
             except ProcessLookupError:
                 return False
             go_on(pid)
@@ -260,10 +267,6 @@ class Scene:
             f" WHERE a.datname = {quote_literal(self.cluster.address.database)}"
             f" AND a.application_name <> '{APPLICATION}' AND a.backend_type = 'client backend' AND {condition}"
         )
-
-
-_AFTER = ("waiting for writers before validation", "index validation", "waiting for old snapshots")
-"""Phases after the scan of the table."""
 
 
 def go_on(pid: int) -> None:

@@ -11,6 +11,7 @@ ASIDE = "dbtune_drop_"
 """How the names of indexes begin that revisions of dbtune's have set aside to drop them."""
 
 _NOT_READY = "fft"
+_NONE = "no index"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +91,22 @@ def _made(subject: Subject, there: dict[tuple[str, str, str], Thing]) -> list[st
     states = [_state(each, wanted) for each, wanted in zip(found, subject.made, strict=True)]
     if len(states) <= 1:
         return states
-    counts = {state: states.count(state) for state in dict.fromkeys(states)}
-    return [f"{count} of {len(states)} {state}" for state, count in counts.items()]
+    if len(set(states)) == 1:
+        return [f"all {len(states)} {states[0]}"] if states[0] != _NONE else [f"none of {len(states)} indexes"]
+    return [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
 
 
 def _state(found: Thing | None, wanted: Thing) -> str:
     if found is None:
-        return "no index"
+        return _NONE
     if not found.is_index:
         return f"a {found.kind} of the name"
     if found.definition != wanted.definition:
         return "another index of the name"
     if found.is_valid:
         return "valid"
+    if found.kind == "partitioned index":
+        return "incomplete"
     if found.sound == _NOT_READY:
         return "INVALID"
     return "INVALID, rejects writes" if found.is_unique else "INVALID, costs writes"

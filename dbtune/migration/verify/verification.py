@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from alembic.script import ScriptDirectory
-
 from dbtune.errors import ServerError, UsageError
 from dbtune.migration.name import qualified, quoted
-from dbtune.migration.project import Project, translated
+from dbtune.migration.project import Project
 from dbtune.migration.verify import address, client, cluster, inventory, schema
 from dbtune.migration.verify.cluster import Cluster, Run
 from dbtune.migration.verify.fill import Filled, fill
@@ -69,9 +67,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Revision:
+    """A revision, those before it, and the version table of its environment, as SQL."""
+
     id: str
     title: str
     downs: tuple[str, ...]
+    version_table: str
 
 
 def chosen(only: Sequence[str]) -> list[Fault]:
@@ -94,7 +95,6 @@ def verify(project: Project, wanted: Wanted, step: Callable[[str], None] = lambd
     """
     began = time.monotonic()
     faults = chosen(wanted.only)
-    revision = _revision(project, wanted.revision)
     written = client.written(project.config)
     texts = [*(os.environ.get(name) for name in ("DBTUNE_URL", "DATABASE_URL")), written]
     step("server")
@@ -102,16 +102,16 @@ def verify(project: Project, wanted: Wanted, step: Callable[[str], None] = lambd
         environ = address.environment(server.address, os.environ, wanted.environment, written=written)
         launcher = Launcher(server, project, environ)
         with _launched() as keep:
-            version_table = _version_table(server, launcher, keep)
+            revision = _look(server, launcher, wanted.revision, keep)
             step("earlier revisions")
             roles = _earlier(server, launcher, revision, keep)
             step("rows")
-            tables, found = _prepare(server, launcher, revision, version_table, wanted.rows, keep)
+            tables, found = _prepare(server, launcher, revision, wanted.rows, keep)
         results = []
         for fault in faults:
             for way in (APPLY, ALEMBIC) if wanted.plain else (APPLY,):
                 down = revision.downs[0] if revision.downs else None
-                scene = Scene(server, launcher, found, version_table, down, way)
+                scene = Scene(server, launcher, found, revision.version_table, down, way)
                 results.append(judge(scene, fault))
                 step(fault.name)
         return Report(
@@ -125,15 +125,6 @@ def verify(project: Project, wanted: Wanted, step: Callable[[str], None] = lambd
             results=tuple(results),
             seconds=time.monotonic() - began,
         )
-
-
-def _revision(project: Project, name: str) -> _Revision:
-    with translated(project.path):
-        found = ScriptDirectory.from_config(project.config).get_revision(name)
-    if found is None:
-        raise UsageError(f"{project.path}: there is no revision {name}")
-    downs = found._all_down_revisions
-    return _Revision(id=found.revision, title=(found.doc or "").partition("\n")[0], downs=tuple(downs))
 
 
 @contextmanager
@@ -153,20 +144,27 @@ def _launched() -> Iterator[Callable[[Client], Client]]:
                 each.kill()
 
 
-def _version_table(server: Cluster, launcher: Launcher, keep: Callable[[Client], Client]) -> str:
-    """Run env.py once as ``alembic current`` does, and return its version table. This is the safety check.
+def _look(server: Cluster, launcher: Launcher, name: str, keep: Callable[[Client], Client]) -> _Revision:
+    """Run env.py once as ``alembic current`` does, and return the revision. This is the safety check.
 
     :raises Unsafe: it opens another database.
     """
-    output = server.home / "environment.json"
-    ended = keep(launcher.look(output)).end()
+    output = server.home / "look.json"
+    ended = keep(launcher.look(name, output)).end()
     if ended.code:
         raise ServerError(f"env.py does not run on the throw-away server: {ended.said}")
     found = json.loads(output.read_text(encoding="utf-8"))
-    if len(found) != 1:
-        raise UsageError(f"env.py ran migrations {len(found)} times; one database at a time is verified")
-    schema_name, table = found[0]["schema"], found[0]["table"]
-    return qualified(schema_name, table) if schema_name else quoted(table)
+    if found["wrong"]:
+        raise UsageError(found["wrong"])
+    if len(found["tables"]) != 1:
+        raise UsageError(f"env.py ran migrations {len(found['tables'])} times; one database at a time is verified")
+    ((schema_name, table),) = found["tables"]
+    return _Revision(
+        id=found["revision"],
+        title=found["title"],
+        downs=tuple(found["downs"]),
+        version_table=qualified(schema_name, table) if schema_name else quoted(table),
+    )
 
 
 def _earlier(server: Cluster, launcher: Launcher, revision: _Revision, keep: Callable[[Client], Client]) -> list[str]:
@@ -192,17 +190,16 @@ def _prepare(
     server: Cluster,
     launcher: Launcher,
     revision: _Revision,
-    version_table: str,
     number: int,
     keep: Callable[[Client], Client],
 ) -> tuple[list[Filled], Subject]:
     """Find out what the revision changes, fill those tables, and keep the database as it is before it."""
     server.keep()
     with server.session() as run:
-        before, asked = inventory.read(run, version_table), schema.read(run)
+        before, asked = inventory.read(run, revision.version_table), schema.read(run)
     _undisturbed(launcher, revision, keep)
     with server.session() as run:
-        after, asked_later = inventory.read(run, version_table), schema.read(run)
+        after, asked_later = inventory.read(run, revision.version_table), schema.read(run)
     found = subject(revision.id, before, after)
     server.unkeep()
     with server.session() as run:
@@ -211,10 +208,10 @@ def _prepare(
         _stand_beside(run, found)
     server.keep()
     with server.session() as run:
-        before = inventory.read(run, version_table)
+        before = inventory.read(run, revision.version_table)
     _undisturbed(launcher, revision, keep)
     with server.session() as run:
-        after = inventory.read(run, version_table)
+        after = inventory.read(run, revision.version_table)
     return tables, subject(revision.id, before, after)
 
 

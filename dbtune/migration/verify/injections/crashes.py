@@ -121,7 +121,7 @@ def _in_scan(scene: Scene) -> tuple[Client, int]:
         client = scene.start()
         pid = scene.held_up(client)
         if not scene.step_into(pid, "building index: ", writer.release):
-            raise NotMet("the scan was over too soon to be hit: give more --rows")
+            raise NotMet("no build was seen at work: there is none, or it is over too soon; give more --rows")
         return client, pid
 
 

@@ -13,6 +13,7 @@ from dbtune.migration.verify.inventory import Thing
 from dbtune.migration.verify.process import Ended
 from dbtune.migration.verify.scene import NotMet, Scene
 from dbtune.server.connection import MARKER
+from dbtune.sql import quote_literal
 
 _AWAY = "dbtune_moved_away"
 
@@ -45,7 +46,9 @@ def taken_by(make: Callable[[Scene, Thing], None], move: str, run_it: Callable[[
         scene.is_foreign(wanted.schema, wanted.name)
         yield [run_it(scene)]
         with scene.cluster.session() as run:
-            run(f"{MARKER} ALTER {move} IF EXISTS {wanted.full_name} RENAME TO {_AWAY}")
+            ((oid,),) = run(f"{MARKER} SELECT pg_catalog.to_regclass({quote_literal(wanted.full_name)})::oid")
+            if oid in scene.foreign:  # still there
+                run(f"{MARKER} ALTER {move} {wanted.full_name} RENAME TO {_AWAY}")
 
     return act
 
@@ -53,12 +56,12 @@ def taken_by(make: Callable[[Scene, Thing], None], move: str, run_it: Callable[[
 def other_definition_invalid(scene: Scene, wanted: Thing) -> None:
     """An INVALID index on the same table that is defined in another way."""
     with scene.writer():
-        fail_to_build(scene, _other(wanted, scene.table))
+        fail_to_build(scene, _other(wanted, scene.built_on))
 
 
 def other_definition(scene: Scene, wanted: Thing) -> None:
     """A valid index on the same table that is defined in another way."""
-    _send(scene, _other(wanted, scene.table))
+    _send(scene, _other(wanted, scene.built_on))
 
 
 def other_table_invalid(scene: Scene, wanted: Thing) -> None:

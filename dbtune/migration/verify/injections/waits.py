@@ -16,7 +16,7 @@ from dbtune.migration.verify.process import Ended
 from dbtune.migration.verify.scene import Hold, NotMet, Scene
 from dbtune.server.connection import MARKER
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 3.0
 _PAUSE_S = 0.005
 BESIDE = "dbtune_beside"
 """A table of somebody else's in the same schema."""
@@ -24,7 +24,7 @@ BESIDE = "dbtune_beside"
 
 def open_writer(scene: Scene) -> Iterator[list[Ended]]:
     """Keep a transaction open that wrote to the table, and see whether other writes get through meanwhile."""
-    with scene.writer() as writer:
+    with scene.writer(scene.table) as writer:
         client = scene.start()
         waits = scene.waiting(client) is not None
         first = write(scene.cluster, scene.table)
