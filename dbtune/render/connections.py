@@ -46,8 +46,13 @@ def screen(report: Report, width: int, *, markdown: bool = False, colour: bool =
     return "\n\n".join(parts) + "\n"
 
 
+def _safe(text: str) -> str:
+    """Return the text without what would steer a terminal: anybody may choose such names for roles and databases."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
 def _section(title: str, lines: Sequence[str], markdown: bool) -> str:
-    text = "\n".join(lines)
+    text = _safe("\n".join(lines))
     if not markdown:
         return f"{title}\n{text}"
     return f"## {title}\n\n" + (text if text.startswith(("|", "-")) else f"```\n{text}\n```")
@@ -69,12 +74,12 @@ def _head(situation: Situation, width: int, markdown: bool) -> str:
         "waits": _waits(situation),
     }
     if markdown:
-        return f"# {lead}\n\n" + "\n".join(f"- {name}: {fact}" for name, fact in facts.items() if fact)
+        return _safe(f"# {lead}\n\n" + "\n".join(f"- {name}: {fact}" for name, fact in facts.items() if fact))
     lines = [textwrap.fill(lead, width, break_on_hyphens=False)]
     for name, fact in facts.items():
         if fact:
             lines += _wrapped(fact, width, f"  {name:<13}", " " * 15)
-    return "\n".join(lines)
+    return _safe("\n".join(lines))
 
 
 def _used(situation: Situation) -> str:
@@ -171,13 +176,14 @@ def _findings(found: Sequence[Finding], width: int, markdown: bool, colour: bool
         return "Nothing is wrong that can be seen from here."
     lines: list[str] = []
     for each in found:
-        name = f"{each.severity.word.upper()} {each.check} ({each.object})"
+        name = _safe(f"{each.severity.word.upper()} {each.check} ({each.object})")
+        message, action = _safe(each.message), _safe(each.action)
         if markdown:
-            lines.append(f"- **{name}**: {each.message}. Next: {each.action}")
+            lines.append(f"- **{name}**: {message}. Next: {action}")
             continue
         lines.append(f"{_COLOURS[each.severity]}{name}{_PLAIN}" if colour else name)
-        lines += _wrapped(each.message, width, "  ", "  ")
-        lines += _wrapped(f"→ {each.action}", width, "  ", "    ")
+        lines += _wrapped(message, width, "  ", "  ")
+        lines += _wrapped(f"→ {action}", width, "  ", "    ")
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from dbtune.pool.occupancy import blocking, words
 from dbtune.pool.occupancy.finding import Finding, Severity
 from dbtune.pool.occupancy.judging import judge
+from dbtune.render.connections import screen
 from dbtune.server.counters import Counters, Reading
 from dbtune.server.limits import Limit, Limits
 from dbtune.server.pgbouncer import Bouncer, Pool
@@ -307,6 +309,17 @@ def test_the_worst_comes_first() -> None:
     assert severities == sorted(severities, reverse=True) and len(severities) > 2
     assert judge(seen).worst is Severity.CRITICAL
     assert judge(situation()).worst is None
+
+
+def test_no_name_steers_the_terminal() -> None:
+    bad = session(3, "idle in transaction", state_s=400, xact_s=400, usename="a\x1b[31mb", datname="c\rd")
+    seen = situation(bad, session(4, "active", usename="e\x9bf"), waits=[wait(4, 3)])
+    for markdown in (False, True):
+        page = screen(judge(seen), 80, markdown=markdown)
+        assert "a?[31mb@c?d" in page and "e?f" in page
+        assert all(c.isprintable() or c == "\n" for c in page)
+    coloured = screen(judge(seen), 80, colour=True)
+    assert set(re.findall(r"\x1b\[[0-9;]*m", coloured)) == {"\x1b[0m", "\x1b[1;33m"}
 
 
 def unseen(seen: Situation) -> str:
