@@ -88,6 +88,11 @@ class Case:
             for oid, parts in families(self.now.indexes.values()).items()
         }
 
+    @cached_property
+    def tops(self) -> Mapping[int, int]:
+        """The index that stands for itself of which an index is a part, by oids."""
+        return {part.oid: top for top, parts in families(self.now.indexes.values()).items() for part in parts}
+
     def entries(self, index: Index) -> int:
         """Return how many entries an index had to take within the span: each is work, WAL and a dirty page."""
         table = self.tables.get(index.table_oid)

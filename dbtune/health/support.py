@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from dbtune.health.values.foreign_key import ForeignKey
 from dbtune.health.values.index import Index
@@ -29,15 +29,6 @@ def helps(index: Index, key: ForeignKey) -> bool:
     """Return whether the index finds few rows by a part of the foreign key's columns: its first key is one of them."""
     is_whole = index.predicate is None or _is_not_null(index.definition, key.column_names)
     return index.is_valid and is_whole and index.method in ("btree", "hash") and index.keys[0] in key.columns
-
-
-def supported_only_by(index: Index, own: Iterable[Index], keys: Sequence[ForeignKey]) -> ForeignKey | None:
-    """Return a foreign key of the table that no other of the table's indexes ``own`` supports."""
-    others = [other for other in own if other.oid != index.oid]
-    for key in keys:
-        if supports(index, key) and not any(supports(other, key) for other in others):
-            return key
-    return None
 
 
 def _is_not_null(definition: str, names: Sequence[str]) -> bool:

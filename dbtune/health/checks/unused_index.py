@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from dbtune.health import support, words
+from dbtune.health import words
 from dbtune.health.case import Case
 from dbtune.health.check import Check, Group, Limit, Limits, Unit
 from dbtune.health.finding import Confidence, Migration, Severity, Sign
 from dbtune.health.redundancy import redundant
 from dbtune.health.section import Section
 from dbtune.health.span import YOUNG_DAYS
-from dbtune.health.values.foreign_key import ForeignKey
+from dbtune.health.support import supports
 from dbtune.health.values.index import Index
 
 _DAY, _MOMENT = 86_400.0, 60.0
@@ -28,20 +28,24 @@ class _Use:
 
 
 def judge(case: Case, limits: Limits) -> Iterator[Sign]:
-    needed = _replacements(case)
-    keys = _keys_by_table(case)
-    standbys = _unseen_standbys(case)
+    taking_over = {each.keeper.oid for each in redundant(case) if each.index.idx_scan}
+    idle = {}
     for index in case.indexes:
-        own = case.indexes_by_table.get(index.table_oid, [])
-        if not index.is_valid or index.duty is not None or index.oid in needed or index.size_bytes < limits["bytes"]:
-            continue
-        if support.supported_only_by(index, own, keys.get(index.table_oid, [])) is not None:
+        if not index.is_valid or index.duty is not None or index.oid in taking_over:
             continue
         use = _use(case, index)
-        days = None if use.idle_since is None else (case.now.server.at - use.idle_since).total_seconds() / _DAY
-        if use.scans and (days is None or days < limits["days"]):
-            continue
-        yield _sign(case, limits, index, use, days, standbys)
+        if not use.scans or (use.idle_since is not None and _days(case, use.idle_since) >= limits["days"]):
+            idle[index.oid] = index, use
+    needed = _needed_by_keys(case, idle.keys())
+    standbys = _unseen_standbys(case)
+    for oid, (index, use) in idle.items():
+        if oid not in needed and index.size_bytes >= limits["bytes"]:
+            days = None if use.idle_since is None else _days(case, use.idle_since)
+            yield _sign(case, limits, index, use, days, standbys)
+
+
+def _days(case: Case, since: datetime) -> float:
+    return (case.now.server.at - since).total_seconds() / _DAY
 
 
 def _sign(case: Case, limits: Limits, index: Index, use: _Use, days: float | None, standbys: int) -> Sign:
@@ -88,16 +92,21 @@ def _use(case: Case, index: Index) -> _Use:
     return _Use(scans, since)
 
 
-def _replacements(case: Case) -> set[int]:
-    """Return the indexes that others go for: whatever scanned those will scan these."""
-    return {each.keeper.oid for each in redundant(case) if each.index.idx_scan}
-
-
-def _keys_by_table(case: Case) -> Mapping[int, list[ForeignKey]]:
-    found: dict[int, list[ForeignKey]] = {}
+def _needed_by_keys(case: Case, idle: Collection[int]) -> set[int]:
+    """Return the idle indexes that stay, for a foreign key has no other: one for each such key."""
+    leaving = {each.index.oid for each in redundant(case)}
+    needed = set()
     for key in case.now.foreign_keys:
-        found.setdefault(key.table_oid, []).append(key)
-    return found
+        own = case.indexes_by_table.get(key.table_oid, [])
+        supporting = [index for index in own if supports(index, key) and index.oid not in leaving]
+        if supporting and all(_top(case, index) in idle for index in supporting):
+            needed.add(_top(case, min(supporting, key=lambda index: (len(index.columns), index.oid))))
+    return needed
+
+
+def _top(case: Case, index: Index) -> int:
+    """Return the index that stands for itself of which this one is a part."""
+    return case.tops.get(index.oid, index.oid)
 
 
 def _unseen_standbys(case: Case) -> int:
