@@ -11,6 +11,7 @@ is dropped then, CONCURRENTLY: no script, however it is run, can drop an index b
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from textwrap import indent
 
 from dbtune.index.definition import Key
@@ -84,6 +85,7 @@ def restore() -> str:
 IF current_setting('dbtune.lock', true) <> '' THEN
     PERFORM pg_advisory_unlock(current_setting('dbtune.lock')::bigint);
     PERFORM set_config('dbtune.lock', '', false);
+    PERFORM set_config('dbtune.wanted', '', false);
 END IF;
 FOREACH name IN ARRAY ARRAY[
 {_NAMES}
@@ -140,23 +142,32 @@ def wanted(definition: Definition) -> str:
     """Return PL/pgSQL that sets ``wanted`` to what pg_get_indexdef() says of the index once it is there.
 
     It is made on an empty table like the real one and goes again at once: how the server writes a definition is its
-    own affair, and changes with its version.
+    own affair, and changes with its version. While the session has its lock it is remembered: to take away what a full
+    disk left must need no room on it. That is why the copy is not in the index's tablespace either.
     """
     copy = f"pg_temp.{quoted(definition.index.table)}"
     here = f"pg_temp.{quoted(definition.name)}"
     table = quote_literal(definition.table)
-    ddl = "\n".join(map(kept, definition.clauses(on=copy)))
+    known = quote_literal(f"{definition.digest} {definition.full_name} ")
+    ddl = indent("\n".join(map(kept, replace(definition, tablespace=None).clauses(on=copy))), "    ")
     return f"""
--- how this server writes the definition: made on an empty table like the real one
-CREATE TEMPORARY TABLE {quoted(definition.index.table)} (LIKE {definition.table});
+IF starts_with(current_setting('dbtune.wanted', true), {known}) THEN
+    wanted := substr(current_setting('dbtune.wanted'), length({known}) + 1);
+ELSE
+    -- how this server writes the definition: made on an empty table like the real one
+    CREATE TEMPORARY TABLE {quoted(definition.index.table)} (LIKE {definition.table});
 {ddl};
-wanted := regexp_replace(
-    pg_get_indexdef(to_regclass({quote_literal(here)})),
-    ' ON pg_temp(_[0-9]+)?[.]',
-    (SELECT ' ON ' || relnamespace::regnamespace || '.'
-       FROM pg_class WHERE oid = {table}::regclass)
-);
-DROP TABLE {copy};
+    wanted := regexp_replace(
+        pg_get_indexdef(to_regclass({quote_literal(here)})),
+        ' ON pg_temp(_[0-9]+)?[.]',
+        (SELECT ' ON ' || relnamespace::regnamespace || '.'
+           FROM pg_class WHERE oid = {table}::regclass)
+    );
+    DROP TABLE {copy};
+    IF current_setting('dbtune.lock', true) <> '' THEN
+        PERFORM set_config('dbtune.wanted', {known} || wanted, false);
+    END IF;
+END IF;
 """.strip()
 
 

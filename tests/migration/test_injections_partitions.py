@@ -91,7 +91,7 @@ def test_a_client_killed_while_a_partition_s_index_is_built(
 ) -> None:
     run(PARTITIONED)
     (written,) = host.new(STATEMENT, db)
-    with writer_of(host.url, leaf) as writer, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, writer_of(host.url, leaf) as writer:
         with upgrading(host, client) as process:
             wait_for(lambda: waits_on(run, leaf))
             process.kill()
@@ -139,7 +139,7 @@ def test_a_client_killed_before_an_index_is_attached(
 def test_an_invalid_index_of_a_partition_is_built_anew(host: Host, run: Run, db: Connection, client: str) -> None:
     run(PARTITIONED)
     (written,) = host.new(STATEMENT, db)
-    with writer_of(host.url, "shop.log_2a"), ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, writer_of(host.url, "shop.log_2a"):
         first = pool.submit(upgrade, host)
         wait_for(lambda: waits_on(run, "shop.log_2a"))
         run("SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index WHERE datname = current_database()")
@@ -155,7 +155,7 @@ def test_a_unique_index_that_fails_in_a_partition_rejects_no_writes(
 ) -> None:
     run(PARTITIONED)
     (written,) = host.new(UNIQUE, db)
-    with session(host.url) as writer, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, session(host.url) as writer:
         writer("BEGIN; INSERT INTO shop.log_2a SELECT * FROM shop.log_2a LIMIT 1")  # a duplicate that nobody sees yet
         first = pool.submit(upgrade, host, client)
         wait_for(lambda: waits_on(run, "shop.log_2a"))

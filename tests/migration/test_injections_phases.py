@@ -52,7 +52,7 @@ def test_a_build_whose_client_is_gone_is_adopted(host: Host, run: Run, phase: st
     run(BESIDE + SLOW)
     before = others(run)
     (written,) = host.new(SLOW_STATEMENT)
-    with held(host.url, phase) as hold, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, held(host.url, phase) as hold:
         with upgrading(host, client) as process:
             hold.reach()
             process.kill()
@@ -74,7 +74,7 @@ def test_a_build_that_is_ended_on_the_server_is_begun_anew(host: Host, run: Run,
     run(BESIDE + SLOW)
     before = others(run)
     (written,) = host.new(SLOW_STATEMENT)
-    with held(host.url, phase) as hold, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, held(host.url, phase) as hold:
         first = pool.submit(upgrade, host)
         hold.reach()
         run(f"SELECT {how}(pid) FROM pg_stat_progress_create_index WHERE datname = current_database()")
@@ -91,7 +91,7 @@ def test_apply_tries_again_when_its_session_is_ended_and_not_when_somebody_cance
     before = others(run)
     (written,) = host.new(SLOW_STATEMENT)
     for how in ("pg_cancel_backend", "pg_terminate_backend"):
-        with held(host.url, VALIDATION) as hold, ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(1) as pool, held(host.url, VALIDATION) as hold:
             first = pool.submit(upgrade, host, "apply")
             hold.reach()
             run(f"SELECT {how}(pid) FROM pg_stat_progress_create_index WHERE datname = current_database()")
