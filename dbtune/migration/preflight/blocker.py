@@ -146,7 +146,8 @@ def _session(
     elif row["is_vacuum"] and row["role"] is None:
         late = query.endswith(_WRAPAROUND) or any(each.table in overdue for each in locks)
         kind = Kind.WRAPAROUND if late else Kind.AUTOVACUUM
-    excerpt = "(a statement with a password)" if "password" in query.lower() else query[:_EXCERPT]
+    cut = query if len(query) <= _EXCERPT else f"{query[: _EXCERPT - 1].rstrip()}…"
+    excerpt = "(a statement with a password)" if "password" in query.lower() else cut
     return Blocker(
         kind=kind,
         pid=row["pid"],
