@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 from typer.testing import CliRunner, Result
 
 from dbtune.cli import app
@@ -21,7 +21,7 @@ from dbtune.migration.preflight.finding import Finding, Level, Outcome
 from dbtune.migration.preflight.plan import Plan
 from dbtune.migration.preflight.subject import State, Subject
 from dbtune.migration.project import Project
-from tests.migration.conftest import Host, Run, indexes, session, wait_for
+from tests.migration.conftest import Host, Run, indexes, make_host, session, wait_for
 from tests.migration.faults import role
 
 INDEX = "item_owner_idx"
@@ -292,6 +292,21 @@ def test_leftovers_of_others_are_told_of(host: Host, run: Run) -> None:
     assert told["shop.item_left on shop.item is INVALID"].advice == "DROP INDEX CONCURRENTLY shop.item_left;"
     assert found.verdict.outcome is Outcome.READY
     assert "but shop.item_left on shop.item is INVALID" in found.verdict.why
+
+
+@pytest.mark.parametrize(("driver", "template"), [("psycopg", "generic"), ("asyncpg", "async")])
+def test_other_drivers(tmp_path: Path, run: Run, database_url: str, driver: str, template: str) -> None:
+    pytest.importorskip(driver)
+    url = make_url(database_url).set(drivername=f"postgresql+{driver}").render_as_string(hide_password=False)
+    host = make_host(tmp_path / driver, url, template=template)
+    host.new(STATEMENT)
+    run(f"CREATE INDEX {INDEX} ON shop.item (owner) WHERE note = 'x'")
+    with opened(database_url, "BEGIN; UPDATE shop.item SET name = name") as pid:
+        found = plan(host)
+    assert (subject(found).state, rules(found, Level.REFUSE)) == (State.FOREIGN, ["foreign-index"])
+    assert [each.pid for each in found.blockers] == [pid]
+    run(f"DROP INDEX shop.{INDEX}")
+    assert (plan(host).verdict.outcome, plan(host).server.is_local) == (Outcome.READY, True)
 
 
 def test_temporary_files_that_are_not_allowed(host: Host, run: Run) -> None:
