@@ -102,9 +102,10 @@ class Launcher:
         return self._python("alembic", *config, *arguments)
 
     def apply(self, revision: str, lock_budget: str, total_budget: str) -> Client:
-        """Start ``dbtune migrate apply``."""
+        """Start ``dbtune migrate apply``, which is not to wait for others before the build: no fault would hit that."""
         budgets = ("--lock-budget", lock_budget, "--total-budget", total_budget)
-        return self._python("dbtune", "migrate", "apply", revision, "--at-once", "--config", str(self._config), *budgets)
+        config = ("--config", str(self._config))
+        return self._python("dbtune", "migrate", "apply", revision, "--at-once", *config, *budgets)
 
     def look(self, revision: str, output: Path) -> Client:
         """Start :func:`client.look`."""
