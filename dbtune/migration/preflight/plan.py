@@ -28,6 +28,7 @@ from dbtune.migration.project import Project
 from dbtune.migration.replica import Limit, Replica
 from dbtune.migration.status import Broken, Build
 from dbtune.server import connection as connections
+from dbtune.server import interrupt
 from dbtune.server.connection import MARKER, Target
 from dbtune.snapshot import read as snapshots
 from dbtune.snapshot.value import Snapshot
@@ -91,7 +92,7 @@ def read(
     tasks = [task(each, titles.get(each.revision, "")) for each in printed]
     given = url or found.url.render_as_string(hide_password=False)
     target = Target(connections.parse_url(given, "--url" if url else "env.py's URL"), "--url" if url else "env.py")
-    with connections.connect(target) as connection, connections.translated(target):
+    with connections.connect(target) as connection, connections.translated(target), interrupt.cancelling():
         server = servers.read(connection, target)
         if server.pooler is Pooler.TRANSACTION:  # settings would be other clients', and locks too
             steps = tuple(Step(task=each, subjects=(), costs=()) for each in tasks)
