@@ -14,10 +14,9 @@ from dbtune.plan import words
 from dbtune.render import table
 from dbtune.render.document import SCHEMA_VERSION
 
-_HEADERS = ("", "fault", "exit", "left behind", "again", "others")
-_ALIGN = ("left",) * len(_HEADERS)
-_NARROW = 104
-_LIMITS = (1, 25, 8, 20, 8, 9)
+_HEADERS = ("", "fault", "what happens", "exit", "left behind", "again", "others")
+_WIDE = 120
+_LIMITS = (1, 25, 10, 20, 8, 9)
 _BAD = "!"
 
 
@@ -35,12 +34,8 @@ def screen(report: Report, *, width: int, markdown: bool = False) -> str:
     told = ["\n".join(_about(report, markdown))]
     for way in dict.fromkeys(each.way for each in report.results):
         results = [each for each in report.results if each.way == way]
-        met = [_row(each) for each in results if each.skipped is None]
         told.append(f"{lead}By {code}{_command(way)}{code}")
-        if markdown:
-            told.append(table.markdown(_HEADERS, met, _ALIGN))
-        else:
-            told.append(table.grid(_HEADERS, met, _ALIGN, _LIMITS if width < _NARROW else None))
+        told.append(_table([_row(each) for each in results if each.skipped is None], width, markdown))
         sections = {
             "What fails": [line for each in results for line in _failure(each)],
             "Noticed": [f"{each.fault}: {note}" for each in results for note in each.notes],
@@ -59,6 +54,16 @@ def listed(faults: Sequence[Fault]) -> str:
     return "\n".join(f"{fault.name:<{longest}}  {fault.says}" for fault in faults) + "\n"
 
 
+def _table(rows: Sequence[table.Row], width: int, markdown: bool) -> str:
+    """Return the table; a narrow one has names alone, which ``--list`` explains."""
+    if markdown:
+        return table.markdown(_HEADERS, rows, ("left",) * len(_HEADERS))
+    if width >= _WIDE:
+        return table.grid(_HEADERS, rows, ("left",) * len(_HEADERS))
+    headers, *shorter = ((*row[:2], *row[3:]) for row in (_HEADERS, *rows))
+    return table.grid(headers, shorter, ("left",) * len(headers), _LIMITS)
+
+
 def _section(title: str, lines: Sequence[str], width: int, markdown: bool) -> str:
     if markdown:
         return f"{title}:\n\n" + "\n".join(f"- {line}" for line in lines)
@@ -74,11 +79,13 @@ def _about(report: Report, markdown: bool) -> list[str]:
     changes = [f"makes {_some(report.made)}"] if report.made else []
     changes += [f"drops {_some(report.gone)}"] if report.gone else []
     lines.append(f"PostgreSQL {report.version}, thrown away" + "".join(f"; {each}" for each in changes))
+    lines += gap
+    bullet = "- " if markdown else "  "
     for each in report.tables:
         why = f" of {each.wanted:,}: {each.why}" if each.why else ""
-        lines.append(f"  {each.table}: {words.plural(each.rows, 'row')}{why}")
+        lines.append(f"{bullet}{each.table}: {words.plural(each.rows, 'row')}{why}")
     if report.roles:
-        lines.append(f"  roles made up because revisions name them: {', '.join(report.roles)}")
+        lines.append(f"{bullet}roles made up because revisions name them: {', '.join(report.roles)}")
     return lines
 
 
@@ -94,6 +101,7 @@ def _row(result: Result) -> tuple[str, ...]:
     again = f"{result.again}, done" if result.converges else f"{result.again}, FAILS"
     return (
         "" if result.is_fine else _BAD,
+        result.fault,
         result.says,
         _codes(result.exits),
         result.left,
