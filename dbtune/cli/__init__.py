@@ -10,6 +10,7 @@ from dbtune.cli import (
     check,
     connections,
     explain,
+    hammer,
     health,
     indexes,
     migrate,
@@ -60,6 +61,7 @@ app.command("indexes")(indexes.indexes)
 app.command("health")(health.health)
 app.command("snapshot")(snapshot.snapshot)
 app.command("advise")(advise.advise)
+app.command("hammer")(hammer.hammer)
 app.add_typer(capture.app, name="capture")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(party.app, name="party")

@@ -1,0 +1,134 @@
+"""dbtune hammer, run as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbtune.load import record
+from tests.load.service import Service, running
+
+COMMAND = [sys.executable, "-m", "dbtune", "hammer"]
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with running() as made:
+        yield made
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "COLUMNS": "100", **environment},
+    )
+
+
+def test_tables_and_page(service: Service, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = run(
+        service.url, "--get", "/item/1", "--get", "/status/500", "--rate", "40", "--for", "1s", "--html", str(page)
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert "50.00% of 40 requests" in done.stdout
+    assert "GET /status/500" in done.stdout
+    assert page.read_text().count("<svg") == 3
+
+
+def test_numbers_for_programs(service: Service) -> None:
+    done = run(service.url, "--get", "/item/1", "--sets", "5,10:10,20", "--format", "json")
+    told = json.loads(done.stdout)
+    assert told["planned"] == told["sent"] == 30
+    assert told["all"]["outcomes"] == {"200": 30}
+    assert {name: cell["count"] for name, cell in told["cells"].items()} == {
+        "5 × 10 ms": 5, "5 × 20 ms": 5, "10 × 10 ms": 10, "10 × 20 ms": 10,
+    }  # fmt: skip
+
+
+def test_processes_and_shards_send_what_one_sends(service: Service, tmp_path: Path) -> None:
+    load = (service.url, "--get", "/item/1", "--get", "/item/2", "--rate", "60", "--for", "1s")
+    run(*load)
+    paths = sorted(path for _, path, _, _ in service.asked)
+    service.asked.clear()
+    shared = run(*load, "--processes", "2", "--raw", str(tmp_path / "raw"), "--format", "json")
+    assert json.loads(shared.stdout)["sent"] == 60
+    assert sorted(path for _, path, _, _ in service.asked) == paths
+    assert sorted(row.number for row in record.rows(tmp_path / "raw")) == list(range(60))
+    service.asked.clear()
+    for k in (1, 2, 3):
+        run(*load, "--shard", f"{k}/3", "--raw", str(tmp_path / f"raw{k}"))
+    assert sorted(path for _, path, _, _ in service.asked) == paths
+    merged = record.merged([tmp_path / f"raw{k}" for k in (1, 2, 3)])
+    assert sorted(row.number for row in merged) == list(range(60))
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_ctrl_c_tells_what_was_sent(service: Service, processes: str) -> None:
+    started = subprocess.Popen(
+        [*COMMAND, service.url, "--get", "/item/1", "--rate", "20", "--for", "60s", "--processes", processes],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while len(service.asked) < 5:
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGINT)
+    out, err = started.communicate(timeout=20)
+    assert started.returncode == 130
+    assert "requests to" in out
+    assert "NO VERDICT" in out
+    assert "Traceback" not in err
+
+
+def test_nobody_there_is_exit_3() -> None:
+    with running() as gone:
+        pass
+    done = run(gone.url, "--get", "/item/1", "--rate", "10", "--for", "1s")
+    assert done.returncode == 3
+    assert done.stderr == f"dbtune: {gone.url} refuses every connection: is the service there?\n"
+
+
+def test_success_below_the_threshold_is_exit_1(service: Service) -> None:
+    assert (
+        run(service.url, "--get", "/status/500", "--rate", "10", "--for", "1s", "--fail-under", "0.9").returncode == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("here", "--get", "/", "--rate", "1"), "no URL"),
+        (("http://me:secret@localhost", "--get", "/", "--rate", "1"), "--user"),
+        (("http://localhost", "--rate", "1"), "nothing to ask"),
+        (("http://localhost", "--get", "/"), "one of them"),
+        (("http://localhost", "--get", "/", "--rate", "1", "--ramp", "1:2"), "one of them"),
+        (("http://localhost", "--get", "/", "--ramp", "1"), "--ramp"),
+        (("http://localhost", "--get", "/", "--sets", "5"), "--sets"),
+        (("http://localhost", "--get", "/", "--rate", "-1"), "rate"),
+        (("http://localhost", "--get", "/", "--rate", "1", "--shard", "3"), "K/M"),
+        (("http://localhost", "--get", "/", "--rate", "1", "--shard", "3/2"), "1/2 to 2/2"),
+        (("http://localhost", "--get", "/", "--rate", "1", "--user", "me"), "DBTUNE_HAMMER_PASSWORD"),
+        (("http://localhost", "--get", "/", "--rate", "1", "--header", "odd"), "NAME:VALUE"),
+        (("http://localhost", "--routes", "none.json", "--rate", "1"), "none.json"),
+    ],
+)
+def test_nonsense_is_one_line(arguments: tuple[str, ...], words: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr
