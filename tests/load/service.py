@@ -35,7 +35,6 @@ def running() -> Iterator[Service]:
     async def serve() -> asyncio.Server:
         server = await asyncio.start_server(lambda r, w: _serve(service, r, w), "127.0.0.1", 0)
         service.port = server.sockets[0].getsockname()[1]
-        ready.set()
         return server
 
     async def close(server: asyncio.Server) -> None:
@@ -48,6 +47,7 @@ def running() -> Iterator[Service]:
     def run() -> None:
         asyncio.set_event_loop(loop)
         server = loop.run_until_complete(serve())
+        loop.call_soon(ready.set)  # from within run_forever: a stop that comes before it would be lost
         loop.run_forever()
         loop.run_until_complete(close(server))
         loop.close()
