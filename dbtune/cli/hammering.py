@@ -65,9 +65,13 @@ class Done:
     timeline: Timeline
     rows: list[Row]
     interrupted: bool = False
+    count: int = 0
+    good: int = 0
 
     def add(self, row: Row) -> None:
         """Count a row."""
+        self.count += 1
+        self.good += row.outcome.is_success
         self.summary.add(row)
         self.timeline.add(row)
         if len(self.rows) < _KEPT:
@@ -123,7 +127,7 @@ def _here(
         done.add(row)
         if writer is not None:
             writer.write(row)
-        step(f"{done.summary.all.success:.0%} ok")
+        step(f"{done.good / done.count:.0%} ok")
 
     return _sent(run.target, run.routes, schedule, run.options, keep)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
+import math
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -124,7 +125,8 @@ class Hammer:
                 for due in self._schedule.due:
                     ahead = self._start + due.at - time.perf_counter()
                     if ahead > 0:
-                        await asyncio.sleep(ahead)
+                        # Whole milliseconds, uvloop's unit, which it rounds: nothing is sent before it is due.
+                        await asyncio.sleep(math.ceil(ahead * 1000) / 1000)
                     elif due.number % 64 == 0:
                         await asyncio.sleep(0)  # behind, but answers must be read all the same
                     task = asyncio.create_task(self._send(session, due))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from dbtune.errors import BadFile, UsageError
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _NAME = re.compile(r"\{(\w+)\}")
+_BITS = (1 << 64) - 1
 _KEYS = {"method", "path", "name", "parameters", "body", "headers", "expect"}
 
 Values = Mapping[str, Any]
@@ -48,7 +48,7 @@ class Route:
 
     def request(self, number: int, seed: int) -> Request:
         """Return the request with that number: which values it takes depends on number and seed alone."""
-        values = self.parameters[random.Random(seed * 1_000_003 + number).randrange(len(self.parameters))]
+        values = self.parameters[_mixed(seed, number) % len(self.parameters)]
         return Request(
             method=self.method,
             path=_NAME.sub(lambda found: quote(str(values[found[1]]), safe=""), self.path),
@@ -86,6 +86,14 @@ class Request:
             if told.get(key) != value:
                 return f"{key} is {str(told.get(key))[:40]!r}, not {str(value)[:40]!r}"
         return None
+
+
+def _mixed(seed: int, number: int) -> int:
+    """Return 64 bits that look random, the same for the same numbers (SplitMix64; seeding random takes 10 µs)."""
+    bits = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & _BITS
+    bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _BITS
+    bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _BITS
+    return bits ^ (bits >> 31)
 
 
 def plain(path: str) -> Route:

@@ -14,16 +14,17 @@ from dbtune.load.record import Row
 LATE_S = 0.05
 """A 99th percentile of the send lag from which a run tells of the generator, not of the service."""
 
+_WORDS, _OTHER = 1000, "(other words)"
+
 SHORT = 0.005
 """The share of what was planned that may be missing."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What came of some requests. ``columns`` are counts by the columns of the tables of 2019."""
+    """What came of some requests."""
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    columns: Counter[str] = field(default_factory=Counter)
+    ends: Counter[tuple[Outcome, int | None]] = field(default_factory=Counter)
     served: Latencies = field(default_factory=Latencies)
     failed: Latencies = field(default_factory=Latencies)
     service: Latencies = field(default_factory=Latencies)
@@ -31,32 +32,58 @@ class Tally:
     @property
     def count(self) -> int:
         """Return how many there were."""
-        return self.outcomes.total()
+        return self.ends.total()
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        """Return counts by outcome."""
+        found: Counter[Outcome] = Counter()
+        for (outcome, _), count in self.ends.items():
+            found[outcome] += count
+        return found
+
+    @property
+    def columns(self) -> Counter[str]:
+        """Return counts by the columns of the tables of 2019."""
+        found: Counter[str] = Counter()
+        for (outcome, status), count in self.ends.items():
+            found[reported(outcome, status)] += count
+        return found
 
     @property
     def success(self) -> float:
         """Return the share that succeeded, from 0 to 1; NaN of nothing."""
-        good = sum(count for outcome, count in self.outcomes.items() if outcome.is_success)
-        return good / self.count if self.count else math.nan
+        good = sum(count for (outcome, _), count in self.ends.items() if outcome.is_success)
+        return good / self.count if self.ends else math.nan
 
     def add(self, row: Row) -> None:
         """Count a row."""
-        self.outcomes[row.outcome] += 1
-        self.columns[reported(row.outcome, row.status)] += 1
-        if row.latency is not None:
-            (self.served if row.outcome.is_success else self.failed).add(row.latency)
-        if row.service is not None and row.outcome.is_success:
-            self.service.add(row.service)
+        self.ends[row.outcome, row.status] += 1
+        if row.done is None:
+            return
+        if not row.outcome.is_success:
+            self.failed.add(row.done - row.due)
+            return
+        self.served.add(row.done - row.due)
+        if row.sent is not None:
+            self.service.add(row.done - row.sent)
+
+    def take(self, other: Tally) -> None:
+        """Count all that another one counted."""
+        self.ends.update(other.ends)
+        self.served.take(other.served)
+        self.failed.take(other.failed)
+        self.service.take(other.service)
 
 
 @dataclass(slots=True)
 class Summary:
-    """A run: all, by route, by cell, and by route and cell. ``details`` are the commonest words of failures."""
+    """A run, counted by route and cell; the sums are made when they are asked for.
+
+    ``details`` are the words of failures: a thousand of them, and how many had others.
+    """
 
     planned: int
-    all: Tally = field(default_factory=Tally)
-    routes: dict[str, Tally] = field(default_factory=dict)
-    cells: dict[str, Tally] = field(default_factory=dict)
     both: dict[tuple[str, str], Tally] = field(default_factory=dict)
     lag: Latencies = field(default_factory=Latencies)
     details: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
@@ -67,18 +94,42 @@ class Summary:
 
     def add(self, row: Row) -> None:
         """Count a row."""
-        self.all.add(row)
-        self.routes.setdefault(row.route, Tally()).add(row)
-        self.cells.setdefault(row.cell, Tally()).add(row)
-        self.both.setdefault((row.route, row.cell), Tally()).add(row)
-        if row.lag is not None and row.sent is not None:
-            self.lag.add(row.lag)
+        key = row.route, row.cell
+        tally = self.both.get(key)
+        if tally is None:
+            tally = self.both[key] = Tally()
+        tally.add(row)
+        if row.sent is not None:
+            self.lag.add(row.sent - row.due)
             self.first = min(self.first, row.sent)
             self.last_sent = max(self.last_sent, row.sent)
-        self.last = max(self.last, row.done or 0.0)
-        self.last_due = max(self.last_due, row.due)
+        if row.done is not None and row.done > self.last:
+            self.last = row.done
+        if row.due > self.last_due:
+            self.last_due = row.due
         if row.detail and not row.outcome.is_success:
-            self.details[row.outcome, row.detail] += 1
+            said = row.outcome, row.detail
+            # Words that name a request are all different: they must not fill the memory.
+            self.details[said if said in self.details or len(self.details) < _WORDS else (row.outcome, _OTHER)] += 1
+
+    @property
+    def all(self) -> Tally:
+        """Return what came of all requests."""
+        return _sum(self.both.values())
+
+    @property
+    def routes(self) -> dict[str, Tally]:
+        """Return what came of each route's."""
+        return self._by(0)
+
+    @property
+    def cells(self) -> dict[str, Tally]:
+        """Return what came of each cell's."""
+        return self._by(1)
+
+    def _by(self, place: int) -> dict[str, Tally]:
+        names = dict.fromkeys(key[place] for key in self.both)
+        return {name: _sum(tally for key, tally in self.both.items() if key[place] == name) for name in names}
 
     @property
     def sent(self) -> int:
@@ -95,7 +146,8 @@ class Summary:
     def goodput(self) -> float:
         """Return successes a second, until the last answer; NaN of nothing."""
         took = self.last - self.first
-        return self.all.success * self.all.count / took if took > 0 else math.nan
+        everything = self.all
+        return everything.success * everything.count / took if took > 0 else math.nan
 
     @property
     def no_verdict(self) -> str | None:
@@ -107,6 +159,13 @@ class Summary:
         if late > LATE_S:
             return f"requests were sent late, 1 % of them by {late * 1000:.0f} ms or more: the generator fell behind"
         return None
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    found = Tally()
+    for tally in tallies:
+        found.take(tally)
+    return found
 
 
 def summarise(rows: Iterable[Row], planned: int) -> Summary:

@@ -71,7 +71,7 @@ def screen(head: Head, found: Summary, timeline: Timeline | None, width: int, *,
     told.append(
         _section(
             "Times of successes and of failures, from when each was due",
-            _percentiles(found, markdown=markdown),
+            _percentiles(found, width, markdown=markdown),
             markdown=markdown,
         )
     )
@@ -128,18 +128,24 @@ def _share(count: int, of: int) -> str:
     return f"{count / of:.2%}" if count else ""
 
 
-def _percentiles(found: Summary, *, markdown: bool) -> list[str]:
+def _percentiles(found: Summary, width: int, *, markdown: bool) -> list[str]:
+    """Return a line for each kind of answer, or, where that is too wide, a column."""
     headers = ("", "requests", "least", "mean", *(name for name, _ in _SHARES), "most")
+    everything = found.all
     rows = []
     for name, times in (
-        ("succeeded", found.all.served),
-        ("failed", found.all.failed),
-        ("succeeded, from sending", found.all.service),
+        ("succeeded", everything.served),
+        ("failed", everything.failed),
+        ("succeeded, from sending", everything.service),
     ):
         if times.count:
             values = (times.least, times.mean, *(times.at(share) for _, share in _SHARES), times.most)
             rows.append((name, f"{times.count:,}", *(words.milliseconds(value * 1000) for value in values)))
-    return _grid(headers, rows, markdown=markdown)
+    lines = _grid(headers, rows, markdown=markdown)
+    if markdown or max(map(len, lines), default=0) + 2 <= width:
+        return lines
+    turned = list(zip(headers, *rows, strict=True))
+    return _grid(turned[0], turned[1:], markdown=False)
 
 
 def _by(title: str, tallies: Mapping[str, Tally], *, markdown: bool) -> list[str]:

@@ -16,6 +16,7 @@ from dbtune.load.latency import Latencies
 from dbtune.load.outcome import Outcome, of_status, reported
 from dbtune.load.record import Head, Row, Writer
 from dbtune.load.summary import summarise
+from dbtune.render import load as render
 
 HEAD = Head(target="http://localhost", schedule="10/s", requests=3, began=1000.0, cells=("10/s",), routes=("GET /a",))
 
@@ -76,6 +77,36 @@ def test_percentiles_are_exact_for_few_and_close_for_many() -> None:
     assert (many.least, many.most) == (min(values), max(values))
     assert many.mean == pytest.approx(sum(values) / len(values))
     assert math.isnan(Latencies().at(0.5))
+
+
+@pytest.mark.parametrize("sizes", [(10, 20), (latency.EXACT - 5, 20), (latency.EXACT + 5, 20), (20, latency.EXACT + 5)])
+def test_parts_add_up_to_the_whole(sizes: tuple[int, int]) -> None:
+    dice = random.Random(3)
+    whole, parts = Latencies(), [Latencies(), Latencies()]
+    for part, size in zip(parts, sizes, strict=True):
+        for value in (dice.lognormvariate(-3, 1) for _ in range(size)):
+            part.add(value)
+            whole.add(value)
+    parts[0].take(parts[1])
+    for share in (0.01, 0.5, 0.99, 1.0):
+        assert parts[0].at(share) == whole.at(share)
+    assert (parts[0].count, parts[0].least, parts[0].most) == (whole.count, whole.least, whole.most)
+    assert parts[0].mean == pytest.approx(whole.mean)
+    assert parts[1].count == sizes[1]
+
+
+def test_words_that_are_all_different_are_counted_together() -> None:
+    found = summarise((row(n, Outcome.SERVER_ERROR, detail=f"error {n}") for n in range(1200)), 1200)
+    assert len(found.details) == 1001
+    assert found.details[Outcome.SERVER_ERROR, "(other words)"] == 200
+
+
+def test_tables_fit_80_columns() -> None:
+    found = summarise([*(row(n, took=n * 1.2) for n in range(8)), row(9, Outcome.SERVER_ERROR, 99.0, status=500)], 9)
+    text = render.screen(HEAD, found, None, 80)
+    assert max(map(len, text.splitlines()[2:])) <= 80
+    assert "p99.9" in text
+    assert any("p50" in line and "p99.9" in line for line in render.screen(HEAD, found, None, 200).splitlines())
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
