@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbtune.cli import migrate_apply, migrate_plan, migrate_status, migrate_verify, options, output
+from dbtune.cli import migrate_apply, migrate_doctor, migrate_plan, migrate_status, migrate_verify, options, output
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -105,3 +105,4 @@ app.command("apply")(migrate_apply.apply)
 app.command()(migrate_status.status)
 app.command("verify")(migrate_verify.verify)
 app.command("plan")(migrate_plan.plan)
+app.command("doctor")(migrate_doctor.doctor)
