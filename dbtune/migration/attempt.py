@@ -89,9 +89,7 @@ class Attempt:
                 except DBAPIError as error:
                     if not server.is_lost(error):
                         raise
-                    if self._upgrade.ended.wait(_ENDS_S / 2):  # the whole server went down
-                        return self._upgrade.error
-                    self._go_on_alone()
+                    self._look_again()
         except BaseException as error:
             left = self._stop()
             if isinstance(error, DbtuneError):
@@ -99,9 +97,15 @@ class Attempt:
             self._tell(Notice(text=left, revision=self._upgrade.now))
             raise
 
-    def _go_on_alone(self) -> None:
-        """Take the lock again, whose session was lost."""
-        if not self._mutex.regain():
+    def _look_again(self) -> None:
+        """Connect again and take the lock again, whose session was lost."""
+        try:
+            is_ours = self._mutex.regain()
+        except ServerError:
+            if self._upgrade.ended.wait(_ENDS_S):  # the whole server went down, and the upgrade says so itself
+                return
+            raise
+        if not is_ours:
             raise ServerError("the session that held the deployers' lock was lost, and another one has it now")
         self._tell(Notice(text="the session that looks on was lost; connected again"))
 

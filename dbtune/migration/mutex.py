@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from typing import Self
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from dbtune import sql
 from dbtune.errors import GaveUp, ServerError
@@ -57,7 +57,7 @@ class Mutex:
 
     def __exit__(self, *error: object) -> None:
         if self._connection is not None:
-            with suppress(DBAPIError):
+            with suppress(SQLAlchemyError):
                 self._connection.execute(text(f"{MARKER} SELECT pg_catalog.pg_advisory_unlock(:key)"), {"key": KEY})
         self._close()
 
@@ -95,7 +95,7 @@ class Mutex:
         """Return the session, or a new one where that is lost or in the middle of something; without the lock then."""
         try:
             self.connection.scalar(text(f"{MARKER} SELECT 1"))
-        except DBAPIError:
+        except SQLAlchemyError:  # not only of the driver: a signal in the middle of a statement spoils the session
             self._close()
         return self.connection
 
@@ -135,6 +135,6 @@ class Mutex:
 
     def _close(self) -> None:
         self._connection = None
-        with suppress(DBAPIError):
+        with suppress(SQLAlchemyError):
             self._stack.close()
         self._stack = ExitStack()

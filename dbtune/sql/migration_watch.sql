@@ -11,7 +11,7 @@ SELECT a.pid,
        CASE WHEN t.oid IS NOT NULL THEN pg_catalog.format('%I.%I', tn.nspname, t.relname) END AS relation,
        CASE WHEN i.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, i.relname) END AS index,
        CASE WHEN a.state = 'active' THEN a.query END AS query,
-       coalesce(a.wait_event = 'PgSleep', false) AS polls,
+       coalesce(a.wait_event = 'PgSleep' AND a.query LIKE 'DO %', false) AS polls,
        pg_catalog.pg_blocking_pids(a.pid)
            || CASE WHEN p.current_locker_pid > 0 AND p.phase LIKE 'waiting%' THEN ARRAY[p.current_locker_pid::integer]
                    ELSE ARRAY[]::integer[] END AS blockers
