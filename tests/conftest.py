@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pytest_postgresql.janitor import DatabaseJanitor
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, create_engine, make_url
 
 from dbtune import config
 from dbtune.server import binaries, connection
@@ -64,8 +64,19 @@ def server(data_dir: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedServ
     """A running server for the whole session."""
     embedded = EmbeddedServer(data_dir, _programs(pytestconfig))
     embedded.start()
+    _quieten(embedded)
     yield embedded
     embedded.reset()
+
+
+def _quieten(embedded: EmbeddedServer) -> None:
+    """Keep autovacuum from beginning while tests count: its transactions are the database's too."""
+    url = make_url(embedded.url()).set(drivername="postgresql+psycopg2")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as opened:
+        opened.exec_driver_sql("ALTER SYSTEM SET autovacuum_naptime = '1d'")
+        opened.exec_driver_sql("SELECT pg_reload_conf()")
+    engine.dispose()
 
 
 @pytest.fixture

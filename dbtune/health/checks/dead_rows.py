@@ -73,11 +73,14 @@ def stale(case: Case, limits: Limits) -> Iterator[Sign]:
 
 
 def _is_uncounted(case: Case, table: Table) -> bool:
-    """Return whether neither VACUUM nor ANALYZE ever counted the rows; before 14 such a table has 0 of them."""
+    """Return whether neither VACUUM nor ANALYZE ever counted the rows; before 14 such a table has 0 of them.
+
+    Before 14 nothing tells of a partitioned table.
+    """
     if table.last_analyze is not None:
         return False
     if table.kind == "p":
-        return table.reltuples < 0 or (case.major < 14 and not table.reltuples)
+        return case.major >= 14 and table.reltuples < 0
     return table.reltuples < 0 or (case.major < 14 and not table.reltuples and not table.relpages)
 
 
@@ -140,7 +143,7 @@ CHECKS = (
         group=Group.VACUUM,
         reads=(_COUNTS, "pg_class.reltuples, reloptions, pg_settings: autovacuum_analyze_*"),
         trigger="a table of `rows` or more was never analysed, or has `factor` times the changes that bring autovacuum",
-        severity="warning; info for a partitioned table, which autovacuum never analyses",
+        severity="warning; info for a partitioned table (14+), which autovacuum never analyses",
         why="The planner then guesses how many rows a condition finds.",
         next_step="ANALYZE; for a partitioned table by a job of your own.",
         resolved="it was analysed",
