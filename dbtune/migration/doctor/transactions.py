@@ -281,13 +281,14 @@ def _given(configured: Configured) -> Finding:
 def _several_databases(site: Site, several: Sequence[Ran]) -> Finding:
     """Report an environment for several databases, as the multidb template makes; the rest of it is not judged."""
     own = next((begun for ran in several if (begun := _begin_by_hand(ran.site.source)) is not None), None)
-    outside = next((ran.site for ran in several if not ran.inside and own is not None), None)
+    is_kept = own is not None and isinstance(own.source.above(own.node), ast.Assign)
+    outside = is_kept or any(not ran.inside for ran in several)
     fix = "give the database that gets indexes an Alembic environment of its own: alembic init"
     refused = (
         "dbtune migrate apply upgrades one database at a time and refuses this environment; so does dbtune migrate new"
         " with the multidb template's script.py.mako. Nothing more of env.py was judged."
     )
-    if own is None or outside is None:
+    if own is None or not outside:
         message = "this environment upgrades several databases in one run"
         return found("multidb", Severity.WARNING, site, message, refused, fix)
     return found(

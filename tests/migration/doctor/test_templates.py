@@ -91,14 +91,20 @@ def test_multidb_template_cannot_build(tmp_path: Path, database_url: str, run: R
     assert state(run, "item_owner_idx")[0]
 
 
+WITHIN = """\
+            with context.begin_transaction():
+                context.run_migrations(engine_name=name)
+
+        if"""
+
+
 def test_several_databases_without_transactions_of_their_own(tmp_path: Path) -> None:
     ini = init(tmp_path, "multidb")
     env = tmp_path / "alembic" / "env.py"
-    text = env.read_text().replace(
-        "            context.run_migrations(engine_name=name)\n\n        if USE_TWOPHASE",
-        "            with context.begin_transaction():\n"
-        "                context.run_migrations(engine_name=name)\n\n        if USE_TWOPHASE",
-    )
-    assert text != env.read_text()
+    text = env.read_text().replace("            context.run_migrations(engine_name=name)\n\n        if", WITHIN)
+    env.write_text(text)
+    assert of(examine(ini), "multidb").severity is Severity.ERROR
+    for begins in ("conn.begin()", "conn.begin_twophase()"):
+        text = text.replace(begins, "None")
     env.write_text(text)
     assert of(examine(ini), "multidb").severity is Severity.WARNING
