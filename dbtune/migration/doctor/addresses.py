@@ -21,7 +21,9 @@ _POOLER_HOST = re.compile(r"(?i)pgbouncer|pooler|pgcat|supavisor|odyssey")
 _SESSION_MODE = re.compile(r"(?i)\.pooler\.supabase\.com$")
 _ASYNC = ("asyncpg", "psycopg_async", "aiopg")
 _SYNC = ("psycopg2", "pg8000", "psycopg2cffi")
-_LIMITS = re.compile(r"\b(lock_timeout|statement_timeout|idle_in_transaction_session_timeout|transaction_timeout)\b")
+_LIMITS = re.compile(
+    r"(?:\b|-c)(lock_timeout|statement_timeout|idle_in_transaction_session_timeout|transaction_timeout)\b"
+)
 
 
 def judge(ways: Sequence[Way], settings: Settings) -> Iterator[Finding]:

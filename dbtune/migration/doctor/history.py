@@ -33,16 +33,13 @@ def judge(history: History, settings: Settings, directory: Path) -> Iterator[Fin
 
 
 def _revision(revision: Revision, history: History) -> Iterator[Finding]:
-    site = Site(revision.source, revision.source.tree.body[0])
-    for node in revision.source.tree.body:
-        if node.lineno == revision.line:
-            site = Site(revision.source, node)
+    site = _site(revision, revision.line)
     missing = [id for id in (*(revision.down or ()), *_full(revision, history)) if id not in history.revisions]
     if missing and not history.unread and not history.troubles:
         yield found(
             "revision-missing",
             Severity.ERROR,
-            site,
+            _site(revision, revision.down_line),
             f"revision {revision.id} follows {', '.join(missing)}, which is not there",
             "Alembic cannot put the revisions in order: nothing can be upgraded.",
             "bring the file back; a revision that some database is at must stay",
@@ -66,6 +63,12 @@ def _revision(revision: Revision, history: History) -> Iterator[Finding]:
             " of its transaction stays.",
             f"give it an id of at most {LONGEST_ID} characters",
         )
+
+
+def _site(revision: Revision, line: int) -> Site:
+    """Return the statement in a line of a revision's file."""
+    body = revision.source.tree.body
+    return Site(revision.source, next((node for node in body if node.lineno == line), body[0]))
 
 
 def _full(revision: Revision, history: History) -> Iterator[str]:

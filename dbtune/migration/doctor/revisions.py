@@ -21,11 +21,15 @@ NOT_LITERAL = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """A revision file. ``down`` and ``needs`` are ids it follows and depends on, None where they are not literal."""
+    """A revision file. ``down`` and ``needs`` are ids it follows and depends on, None where they are not literal.
+
+    ``line`` sets its id, ``down_line`` says what it follows; the first is both where nothing does.
+    """
 
     source: Source
     id: str
     line: int
+    down_line: int
     down: tuple[str, ...] | None
     needs: tuple[str, ...] | None
     labels: tuple[str, ...]
@@ -122,6 +126,7 @@ def _revision(source: Source) -> Revision | Trouble | None:
         source=source,
         id=id,
         line=line,
+        down_line=values.get("down_revision", (None, line))[1],
         down=_ids(values.get("down_revision", (None, 1))[0]),
         needs=_ids(values.get("depends_on", (None, 1))[0]),
         labels=_ids(values.get("branch_labels", (None, 1))[0]) or (),
