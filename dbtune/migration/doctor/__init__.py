@@ -11,6 +11,9 @@
     trace       what was seen on a way: configure(), run_migrations(), statements
     transactions, locks, addresses, options     what is wrong with it
     revisions   the revision files and what follows what
+    concurrently, elsewhere     revisions by hand that build in, or beside, the transaction of Alembic's
+    history     what is wrong with the revisions and their order
+    files       what Alembic needs before any revision
     mends       edits of env.py
     examination all of it
 

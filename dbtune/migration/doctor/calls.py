@@ -155,11 +155,10 @@ def _method(receiver: Value, name: str, made: Call) -> Value:
             return yields or receiver if name in ("__enter__", "__aenter__", "start") else Value()
         case Session():
             return _on_session(receiver, name, made)
-        case Inspector(connection=connection):
+        case Inspector(connection=connection, words=words):
             given = made.arguments.positional
             if name.startswith(("has_", "get_", "reflect")):
-                words = _words(made) if given and isinstance(given[0], Connection) else made.receiver
-                send(made, connection, "", words)
+                send(made, connection, "", _words(made) if given and isinstance(given[0], Connection) else words)
             return Value()
         case Const(value=str() as text):
             return _on_text(receiver, text, name, made)
@@ -178,7 +177,8 @@ def _on_connection(connection: Connection, name: str, made: Call) -> Value:
     if name in SENDS:
         send(made, connection, sql_of(made.arguments), made.receiver)
     elif name in _BEGINS:
-        if connection.begun is not None and connection.begun.how is How.STATEMENT:
+        is_nested = name == "begin_nested"
+        if connection.begun is not None and connection.begun.how in (How.STATEMENT, How.ALEMBIC) and not is_nested:
             connection.end()  # an error at run time, but it is the words that count
         connection.begin(How.CONNECTION, made.site)
         return Transaction(connection)

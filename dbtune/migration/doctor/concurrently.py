@@ -21,7 +21,7 @@ _WAYS_OUT = re.compile(r"(?i)\bcommit\b|autocommit(?!_block)|enter_context|set_i
 def by_hand(sources: Iterable[Source]) -> Source | None:
     """Return the first file with a call that works on an index CONCURRENTLY; dbtune's keep their SQL apart."""
     for source in sources:
-        if any(isinstance(node, ast.Call) and _is_concurrent(node) for node in ast.walk(source.tree)):
+        if any(isinstance(node, ast.Call) and is_concurrent(node) for node in ast.walk(source.tree)):
             return source
     return None
 
@@ -35,11 +35,12 @@ def judge(revision: Revision) -> Iterator[Finding]:
         if not isinstance(function, ast.FunctionDef) or function.name not in ("upgrade", "downgrade"):
             continue
         for node in ast.walk(function):
-            if isinstance(node, ast.Call) and _is_concurrent(node) and not _is_outside(source, node):
+            if isinstance(node, ast.Call) and is_concurrent(node) and not _is_outside(source, node):
                 yield _finding(source, node, function.name)
 
 
-def _is_concurrent(node: ast.Call) -> bool:
+def is_concurrent(node: ast.Call) -> bool:
+    """Return whether a call builds, drops or rebuilds an index CONCURRENTLY, as far as it is written out."""
     if not isinstance(node.func, ast.Attribute):
         return False
     if node.func.attr in ("create_index", "drop_index"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 
 from dbtune.migration.doctor.arguments import Arguments, Call
@@ -45,7 +46,9 @@ def called(name: str, made: Call) -> Value | None:
         case "inspect" if isinstance(given.get(0, "subject"), Connection):
             subject = given.get(0, "subject")
             assert isinstance(subject, Connection)
-            return Inspector(subject)
+            node = made.site.node
+            words = made.site.source.text(node.args[0]) if isinstance(node, ast.Call) and node.args else ""
+            return Inspector(subject, words)
         case "create" if set(given.named) & {"drivername", "host"}:
             return _url(given)
     return None

@@ -10,6 +10,7 @@ from dbtune.migration.doctor import (
     addresses,
     choices,
     concurrently,
+    elsewhere,
     files,
     history,
     locks,
@@ -46,6 +47,8 @@ def examine(config: Path) -> Report:
     findings += history.judge(seen, settings, directory)
     if not any(each.id == "autocommit" for each in findings):
         findings += [each for revision in seen.revisions.values() for each in concurrently.judge(revision)]
+    for shared in [each for each in findings if each.id == "one-transaction-for-all"][:1]:
+        findings += [each for revision in seen.revisions.values() for each in elsewhere.judge(revision, shared)]
     count = len(seen.revisions)
     read = [str(env.path), f"{count} revision{'' if count == 1 else 's'}"]
     return _report(config, env.path, read, findings)

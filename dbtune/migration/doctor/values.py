@@ -188,9 +188,10 @@ class Session(Value):
 
 @dataclass(eq=False)
 class Inspector(Value):
-    """What inspect(connection), or its dialect, asks the catalogs through."""
+    """What inspect(connection), or its dialect, asks the catalogs through; ``words`` is how the connection is written."""
 
     connection: Connection
+    words: str = ""
 
 
 @dataclass(eq=False)
