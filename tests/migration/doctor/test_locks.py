@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from dbtune.migration.doctor.examination import examine
 from tests.migration.conftest import Host, Run, indexes, session, state, wait_for
-from tests.migration.doctor.conftest import errors, mend, noted, of, project
+from tests.migration.doctor.conftest import errors, mend, noted, of, project, revision
 from tests.migration.doctor.variants import HEAD, RUN
 
 INDEX = "CREATE INDEX item_owner_idx ON shop.item (owner)"
@@ -69,7 +69,7 @@ def ends(several: list[subprocess.Popen[str]]) -> list[str]:
     finally:
         for each in several:
             each.kill()
-            each.wait()
+            each.communicate()
 
 
 def test_lock_on_the_same_connection_is_a_deadlock(tmp_path: Path, database_url: str, run: Run) -> None:
@@ -121,6 +121,42 @@ def test_lock_on_another_connection_waits_for_ever(tmp_path: Path, database_url:
     several = two(host, run, database_url, lambda run: len(sessions(run)) > 3)
     ends(several)
     assert [each.returncode for each in several] == [0, 0] and state(run, "item_owner_idx")[0]
+
+
+BESIDE = (
+    'with op.get_bind().engine.connect().execution_options(isolation_level="AUTOCOMMIT") as own:\n'
+    '        own.execute(sa.text("CREATE INDEX CONCURRENTLY item_owner_idx ON shop.item (owner)"))'
+)
+
+WAITING_BUILD = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX%'"
+    " AND wait_event_type = 'Lock'"
+)
+
+
+def test_build_on_another_connection_waits_for_ever(tmp_path: Path, database_url: str, run: Run) -> None:
+    shared = RUN.replace(", transaction_per_migration=True", "")
+    host = project(tmp_path, HEAD + "with engine.connect() as connection:\n" + shared, database_url)
+    revision(host, "column", 'op.execute("ALTER TABLE shop.item ADD COLUMN weight int")')
+    path = revision(host, "index", BESIDE, after="column")
+    (found,) = errors(host)
+    assert (found.id, found.file, found.line) == ("other-connection", path, 10)
+    stuck = deployer(host)
+    try:
+        wait_for(lambda: bool(run(WAITING_BUILD)))
+        (deadlock_timeout,) = run("SELECT setting::float / 1000 FROM pg_settings WHERE name = 'deadlock_timeout'")[0]
+        with pytest.raises(subprocess.TimeoutExpired):
+            stuck.wait(deadlock_timeout + 1)
+        assert run(WAITING_BUILD)
+    finally:
+        run(f"SELECT pg_terminate_backend(pid) FROM ({WAITING_BUILD}) AS build")
+        ends([stuck])
+
+    run("DROP INDEX IF EXISTS shop.item_owner_idx")
+    mend(found.edits)
+    assert errors(host) == []
+    host.alembic("upgrade", "head")
+    assert state(run, "item_owner_idx")[0] and noted(run) == ["index"]
 
 
 def test_lock_of_the_transaction_ends_with_it(tmp_path: Path) -> None:
