@@ -188,7 +188,7 @@ class Session(Value):
 
 @dataclass(eq=False)
 class Inspector(Value):
-    """What inspect(connection), or its dialect, asks the catalogs through; ``words`` is how the connection is written."""
+    """What inspect(connection), or its dialect, asks the catalogs through; ``words`` is how that is written."""
 
     connection: Connection
     words: str = ""
