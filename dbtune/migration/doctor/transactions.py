@@ -78,7 +78,7 @@ def _offline(ran: Ran) -> Iterator[Finding]:
             "a script is printed without context.begin_transaction()",
             "It has no BEGIN at its start and no COMMIT at its end. What follows the last index, the note of its"
             " revision too, stands in a transaction that psql rolls back when the script is over.",
-            "run the migrations in Alembic's transaction",
+            "run the migrations in Alembic's own transaction, context.begin_transaction()",
             [_wrapped(ran)],
         )
 
@@ -216,7 +216,7 @@ def _without_transaction(ran: Ran, configured: Configured) -> Finding:
         "The first query of the migrations begins a transaction that is not Alembic's. An index revision stops with"
         f' "env.py began a transaction itself" and nothing is built. {_ROLLED_BACK}'
         + ("" if known else " Unless transaction_per_migration is set where it cannot be seen."),
-        "run the migrations in Alembic's transaction",
+        "run the migrations in Alembic's own transaction, context.begin_transaction()",
         [_wrapped(ran)],
     )
 
@@ -248,7 +248,7 @@ def _one_transaction(configured: Configured, by_hand: Source | None) -> Finding:
             else f"Upgrade again, and {by_hand.path.name} fails because the name is taken, unless it looks for the"
             " index first, as a revision of dbtune's does."
         ),
-        "give each revision its own transaction",
+        "give each revision its own transaction, with transaction_per_migration=True",
         [edit],
     )
 
