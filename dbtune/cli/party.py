@@ -1,4 +1,4 @@
-"""``dbtune party``: the reference service, its data and its captured queries."""
+"""``dbtune party``: the reference service, its data, its captured queries and itself."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from dbtune.cli import options, output
+from dbtune.cli import options, output, party_serve
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The reference service: its data and its queries.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The reference service: its data, its queries, itself."
+)
 
 
 @app.command()
@@ -80,3 +82,6 @@ def capture(
         routes = len({request.route for request in requests})
         typer.echo(f"{len(queries)} statements of {len(requests)} requests to {routes} routes are in {query_dir}")
         typer.echo(f"{written.changed} files written, {written.unchanged} unchanged, {written.removed} removed")
+
+
+app.command()(party_serve.serve)

@@ -31,7 +31,11 @@ View = Callable[..., Response]
 _PREFIX = "party:"
 _GENERATION = "generation"
 _MEMCACHED_PORT = 11211
-_CLIENTS = {Caching.REDIS: ("redis", ["redis"]), Caching.MEMCACHED: ("pymemcache", ["pylibmc", "memcache", "libmc"])}
+_CLIENTS = {
+    Caching.REDIS: (("redis",), "redis", "redis://localhost:6379/0"),
+    Caching.MEMCACHED: (("pylibmc", "memcache", "libmc"), "python-memcached", "memcached://localhost:11211"),
+}
+"""The modules of which Flask-Caching takes the first, the package to install for one, and an address."""
 
 
 def check(settings: Settings) -> None:
@@ -41,12 +45,10 @@ def check(settings: Settings) -> None:
     """
     if settings.caching not in _CLIENTS:
         return
+    modules, package, example = _CLIENTS[settings.caching]
     if not settings.cache_url:
-        example = "redis://localhost:6379/0" if settings.caching is Caching.REDIS else "memcached://localhost:11211"
         raise UsageError(f"caching in {settings.caching} needs an address: --cache-url {example}, or $CACHE_URL")
-    modules = _CLIENTS[settings.caching][1]
     if not any(find_spec(module) for module in modules):
-        package = {"memcache": "python-memcached"}.get(modules[-2] if len(modules) > 1 else "", modules[0])
         raise UsageError(f"caching in {settings.caching} needs a client: pip install {package}")
 
 

@@ -121,6 +121,10 @@ class Running:
         """Return its counts, from the files that its processes keep: also when it answers nobody, or has stopped."""
         return self._last or funnel.read(self._folder)
 
+    def join(self) -> int:
+        """Wait until its first process has ended, and return its exit status; negative is the signal's number."""
+        return self._process.wait()
+
     def wait(self, deadline: float) -> None:
         """Wait until every worker takes requests; ``deadline`` is of the monotonic clock."""
         if not self.address:
