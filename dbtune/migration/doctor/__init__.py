@@ -10,6 +10,7 @@
     calls       what calls of Alembic's, SQLAlchemy's and Python's own functions do
     trace       what was seen on a way: configure(), run_migrations(), statements
     transactions, locks, addresses, options     what is wrong with it
+    several     environments for several databases or schemas
     revisions   the revision files and what follows what
     concurrently, elsewhere     revisions by hand that build in, or beside, the transaction of Alembic's
     history     what is wrong with the revisions and their order

@@ -16,6 +16,7 @@ from dbtune.migration.doctor import (
     locks,
     options,
     revisions,
+    several,
     transactions,
 )
 from dbtune.migration.doctor.finding import Finding, Fix, Report, Severity
@@ -56,14 +57,15 @@ def examine(config: Path) -> Report:
 
 def _environment(env: Source, settings: Settings, by_hand: Source | None) -> list[Finding]:
     ways, is_cut = _ways(env, settings)
+    if (databases := several.databases(ways)) is not None:
+        return [databases]
     findings = [
         *transactions.judge(ways, by_hand),
+        *several.judge(ways),
         *locks.judge(ways),
         *addresses.judge(ways, settings),
         *options.judge(ways, env),
     ]
-    if any(each.id == "multidb" for each in findings):
-        findings = [each for each in findings if each.id == "multidb"]
     if not any(way.ran for way in ways):
         findings.append(_unseen(env))
     elif is_cut:
