@@ -295,7 +295,7 @@ def test_a_local_cluster_of_two_worker_processes_gives_the_same_answer(run: Run)
     run("snapshot", "--output", "taken.json")  # autovacuum may change a server between two readings of it
     alone = run("advise", "--format", "json", "--snapshot", "taken.json")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
     ) as cluster:
         cluster_options = ["--snapshot", "taken.json", "--cluster", cluster.scheduler_address]
         spread = run("advise", "--format", "json", *cluster_options)
