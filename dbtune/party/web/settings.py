@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from dbtune.errors import UsageError
@@ -91,8 +92,8 @@ class Settings:
             "hold_s": 0,
         }
         for name, minimum in least.items():
-            if not getattr(self, name) >= minimum:
-                raise UsageError(f"{name.replace('_', ' ')} is {getattr(self, name)}; the least is {minimum}")
+            if not minimum <= getattr(self, name) < inf:
+                raise UsageError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must be {minimum} or more")
         if ":" in self.user:
             raise UsageError("the user's name has a colon, which basic authentication cannot carry")
 
