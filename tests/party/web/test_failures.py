@@ -36,15 +36,18 @@ def assert_sums(funnel: Funnel) -> None:
 
 
 @pytest.fixture
-def limited_url(party_url: str, db: Connection) -> Iterator[str]:
+def limited_url(party_url: str, party: Connection) -> Iterator[str]:
     """The URL of the party database for a role that may open two connections."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
-        admin.execute(text("CREATE ROLE limited LOGIN CONNECTION LIMIT 2 IN ROLE pg_read_all_data"))
+    with party.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+        admin.execute(text("CREATE ROLE limited LOGIN CONNECTION LIMIT 2"))
+        admin.execute(text("GRANT USAGE ON SCHEMA partysvc TO limited"))
+        admin.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA partysvc TO limited"))
         yield make_url(party_url).set(username="limited").render_as_string()
         end = time.monotonic() + 10
         sessions = text("SELECT count(*) FROM pg_stat_activity WHERE usename = 'limited'")
         while admin.scalar(sessions) and time.monotonic() < end:
             time.sleep(0.05)
+        admin.execute(text("DROP OWNED BY limited"))
         admin.execute(text("DROP ROLE limited"))
 
 

@@ -123,8 +123,12 @@ def test_nothing_outlives_whoever_started_it(party_url: str, kind: Kind) -> None
     assert not Path(folder).exists()
 
 
-def test_workers_die_with_their_master_and_the_next_start_sweeps(party_url: str, business: Any) -> None:
+def test_workers_die_with_their_master_and_the_next_start_sweeps(
+    party_url: str, business: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All is killed at once: only the folder is left, until the next start."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # another start on this machine would sweep it, too
+    monkeypatch.setattr(tempfile, "tempdir", None)
     program = [sys.executable, "-c", STARTER, party_url, Kind.SYNC]
     starter = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
     assert starter.stdout is not None
