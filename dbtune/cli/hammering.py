@@ -1,4 +1,4 @@
-"""Running a schedule in this process or in several, with progress, and telling what came of it."""
+"""Running a schedule in this process or in several, with progress, and keeping what comes of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import TextIO
 
 import typer
 
-from dbtune.cli import options, output
+from dbtune.cli import output
+from dbtune.cli.hammered import Done, begin
 from dbtune.errors import ServerError, UsageError
 from dbtune.load import record
 from dbtune.load.hammer import Hammer, Options, check_files
@@ -24,14 +25,9 @@ from dbtune.load.outcome import Outcome
 from dbtune.load.record import Head, Row, Writer
 from dbtune.load.route import Route
 from dbtune.load.schedule import Schedule
-from dbtune.load.summary import Summary
-from dbtune.load.timeline import Timeline
 
 _AHEAD_S = 1.5
 """Processes start together this long after they were asked to."""
-
-_KEPT = 200_000
-"""Of more rows than this the page shows only a part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,28 +52,6 @@ class Run:
         return self.schedule.shard(int(k), int(m))
 
 
-@dataclass(slots=True)
-class Done:
-    """What came of it; ``rows`` are the first of them."""
-
-    head: Head
-    summary: Summary
-    timeline: Timeline
-    rows: list[Row]
-    interrupted: bool = False
-    count: int = 0
-    good: int = 0
-
-    def add(self, row: Row) -> None:
-        """Count a row."""
-        self.count += 1
-        self.good += row.outcome.is_success
-        self.summary.add(row)
-        self.timeline.add(row)
-        if len(self.rows) < _KEPT:
-            self.rows.append(row)
-
-
 def send(run: Run, raw: Path | None, processes: int, quiet: bool) -> Done:
     """Send it all, keeping raw rows where asked; on Ctrl-C what was sent so far is told.
 
@@ -87,21 +61,25 @@ def send(run: Run, raw: Path | None, processes: int, quiet: bool) -> Done:
     doubt = check_files(schedule, run.options.timeout)
     if doubt is not None:
         typer.echo(f"dbtune: {doubt}", err=True)
+    given = run.options
+    if given.start_at is None and processes > 1:
+        given = replace(given, start_at=time.time() + _AHEAD_S + 0.2 * processes)
     head = Head(
         target=run.target,
         schedule=run.words,
         requests=len(schedule.due),
-        began=time.time(),
+        began=time.time() if given.start_at is None else given.start_at,
+        seconds=run.schedule.seconds,
         shard=run.shard,
         cells=run.schedule.cells,
         routes=tuple(route.name for route in run.routes),
     )
-    done = Done(head, Summary(planned=len(schedule.due)), Timeline(schedule.seconds), [])
+    done = begin(head, schedule.seconds)
     with _raw(raw) as file, output.progress("sending", max(1, len(schedule.due)), quiet) as step:
         if processes == 1:
-            done.interrupted = _here(run, schedule, done, head, file, step)
+            done.interrupted = _here(run, given, schedule, done, file, step)
         else:
-            done.interrupted = _shared(run, schedule, done, head, file, step, processes)
+            done.interrupted = _shared(run, given, schedule, done, file, step, processes)
     answered = sum(count for outcome, count in done.summary.all.outcomes.items() if outcome is not Outcome.REFUSED)
     if done.summary.all.count and not answered:
         raise ServerError(f"{run.target} refuses every connection: is the service there?")
@@ -118,10 +96,10 @@ def _raw(path: Path | None) -> Iterator[TextIO | None]:
 
 
 def _here(
-    run: Run, schedule: Schedule, done: Done, head: Head, file: TextIO | None, step: Callable[[str], None]
+    run: Run, given: Options, schedule: Schedule, done: Done, file: TextIO | None, step: Callable[[str], None]
 ) -> bool:
     """Send it from this process; return whether a signal ended it."""
-    writer = None if file is None else Writer(file, head)
+    writer = None if file is None else Writer(file, done.head)
 
     def keep(row: Row) -> None:
         done.add(row)
@@ -129,7 +107,7 @@ def _here(
             writer.write(row)
         step(f"{done.good / done.count:.0%} ok")
 
-    return _sent(run.target, run.routes, schedule, run.options, keep)
+    return _sent(run.target, run.routes, schedule, given, keep)
 
 
 def _sent(
@@ -148,18 +126,16 @@ def _sent(
 
 def _shared(
     run: Run,
+    given: Options,
     schedule: Schedule,
     done: Done,
-    head: Head,
     file: TextIO | None,
     step: Callable[[str], None],
     processes: int,
 ) -> bool:
     """Send it from several processes, which write raw rows that are merged; return whether a signal ended it."""
-    at = run.options.start_at if run.options.start_at is not None else time.time() + _AHEAD_S + 0.2 * processes
-    given = replace(run.options, start_at=at)
     context = multiprocessing.get_context("spawn")
-    writer = None if file is None else Writer(file, head)
+    writer = None if file is None else Writer(file, done.head)
     interrupted = False
     with tempfile.TemporaryDirectory(prefix="dbtune-hammer-") as folder:
         workers = []
@@ -168,7 +144,7 @@ def _shared(
             ours, theirs = context.Pipe(duplex=False)
             path = Path(folder) / f"{k}"
             process = context.Process(
-                target=_work, args=(run.target, run.routes, part, given, head, path, theirs), daemon=True
+                target=_work, args=(run.target, run.routes, part, given, done.head, path, theirs), daemon=True
             )
             process.start()
             theirs.close()
@@ -217,21 +193,3 @@ def _work(
         except UsageError as error:
             told.send(str(error))
     told.close()
-
-
-def tell(done: Done, format: options.Format, output_file: Path | None, html: Path | None) -> None:
-    """Write what came of it."""
-    from dbtune.render import document
-    from dbtune.render import load as render
-
-    if html is not None:
-        from dbtune.render.html import load as web
-
-        output.write(web.page(done.head, done.summary, done.rows, done.timeline), html)
-    if format is options.Format.JSON:
-        text = document.to_json(render.document(done.head, done.summary))
-    else:
-        width = 200 if output_file is not None else output.width()
-        markdown = format is options.Format.MARKDOWN
-        text = render.screen(done.head, done.summary, done.timeline, width, markdown=markdown)
-    output.write(text, output_file)

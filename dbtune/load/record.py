@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -50,12 +51,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What was run: target without password, schedule in words, shard, and when it began (Unix time)."""
+    """What was run: target without password, schedule in words, shard, and when it began (Unix time).
+
+    ``seconds`` from then the last request of all shards is due. Who ``knows_due`` tells when a request should have been
+    sent; of others' files ``due`` is when it was.
+    """
 
     target: str
     schedule: str
     requests: int
     began: float
+    seconds: float = 0.0
+    knows_due: bool = True
     shard: str = "1/1"
     cells: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
@@ -74,6 +81,7 @@ class Writer:
             "schedule": head.schedule,
             "requests": head.requests,
             "began": head.began,
+            "seconds": head.seconds,
             "shard": head.shard,
             "cells": head.cells,
             "routes": head.routes,
@@ -115,31 +123,82 @@ def rows(path: Path) -> Iterator[Row]:
         raise BadFile(path, f"cannot be read: {error}") from None
 
 
-def merged(paths: Sequence[Path]) -> Iterator[Row]:
-    """Yield the rows of several machines' files, as one run that began when the first of them did.
+def heads(paths: Sequence[Path]) -> list[Head]:
+    """Return what the files of several machines' shards say about their run.
 
-    :raises BadFile: a file is not one, or two have the same requests.
+    :raises BadFile: a file is not one, is of another run, or has the requests that another one has.
     """
-    heads = [head(path) for path in paths]
-    first = min(each.began for each in heads)
+    found = [head(path) for path in paths]
     seen: dict[str, Path] = {}
-    for path, each in zip(paths, heads, strict=True):
+    for path, each in zip(paths, found, strict=True):
         if each.shard in seen:
             raise BadFile(path, f"has the shard {each.shard}, as {seen[each.shard]} has")
         seen[each.shard] = path
-        later = each.began - first
-        for row in rows(path):
-            yield Row(
-                number=row.number,
-                cell=row.cell,
-                route=row.route,
-                due=row.due + later,
-                sent=None if row.sent is None else row.sent + later,
-                done=None if row.done is None else row.done + later,
-                outcome=row.outcome,
-                status=row.status,
-                detail=row.detail,
-            )
+        for name in ("target", "schedule", "cells", "routes"):
+            if getattr(each, name) != getattr(found[0], name):
+                raise BadFile(path, f"is of another run than {paths[0]}: its {name} {_differ(name)}")
+        if _of(each) != _of(found[0]):
+            raise BadFile(path, f"has the shard {each.shard}, and {paths[0]} has {found[0].shard}: not of the same run")
+    return found
+
+
+def _differ(name: str) -> str:
+    return "are others" if name in ("cells", "routes") else "is another"
+
+
+def _of(head: Head) -> str:
+    return head.shard.partition("/")[2]
+
+
+def joined(heads: Sequence[Head]) -> Head:
+    """Return what the shards of a run were together."""
+    first = min(each.began for each in heads)
+    return replace(
+        heads[0],
+        requests=sum(each.requests for each in heads),
+        began=first,
+        seconds=max(each.began - first + each.seconds for each in heads),
+        shard=heads[0].shard if len(heads) == 1 else ", ".join(_shards(heads)) if missing(heads) else "1/1",
+    )
+
+
+def missing(heads: Sequence[Head]) -> list[str]:
+    """Return the shards of the run that are not there; one file alone is what it is."""
+    if len(heads) == 1:
+        return []
+    have = set(_shards(heads))
+    count = int(_of(heads[0]))
+    return [each for each in (f"{k}/{count}" for k in range(1, count + 1)) if each not in have]
+
+
+def _shards(heads: Sequence[Head]) -> list[str]:
+    return sorted((each.shard for each in heads), key=lambda shard: int(shard.partition("/")[0]))
+
+
+def merged(paths: Sequence[Path]) -> Iterator[Row]:
+    """Yield the rows of several machines' files, as one run that began when the first of them did.
+
+    They come in the order of their ends, as far as each file has them so, and are never all held.
+
+    :raises BadFile: see :func:`heads` and :func:`rows`.
+    """
+    found = heads(paths)
+    first = min(each.began for each in found)
+    shifted = (_later(rows(path), each.began - first) for path, each in zip(paths, found, strict=True))
+    return heapq.merge(*shifted, key=lambda row: row.due if row.done is None else row.done)
+
+
+def _later(rows: Iterator[Row], seconds: float) -> Iterator[Row]:
+    if not seconds:
+        yield from rows
+        return
+    for row in rows:
+        yield replace(
+            row,
+            due=row.due + seconds,
+            sent=None if row.sent is None else row.sent + seconds,
+            done=None if row.done is None else row.done + seconds,
+        )
 
 
 def _head(path: Path, line: str) -> Head:
@@ -152,6 +211,7 @@ def _head(path: Path, line: str) -> Head:
             schedule=told["schedule"],
             requests=told["requests"],
             began=told["began"],
+            seconds=float(told["seconds"]),
             shard=told["shard"],
             cells=tuple(told["cells"]),
             routes=tuple(told["routes"]),

@@ -60,20 +60,34 @@ def test_numbers_for_programs(service: Service) -> None:
 
 
 def test_processes_and_shards_send_what_one_sends(service: Service, tmp_path: Path) -> None:
-    load = (service.url, "--get", "/item/1", "--get", "/item/2", "--rate", "60", "--for", "1s")
+    load = (service.url, "--get", "/item/1", "--get", "/item/2", "--rate", "60", "--for", "0.5s")
     CliRunner().invoke(app, ["hammer", *load])
     paths = sorted(path for _, path, _, _ in service.asked)
     service.asked.clear()
     shared = run(*load, "--processes", "2", "--raw", str(tmp_path / "raw"), "--format", "json")
-    assert json.loads(shared.stdout)["sent"] == 60
+    assert json.loads(shared.stdout)["sent"] == 30
     assert sorted(path for _, path, _, _ in service.asked) == paths
-    assert sorted(row.number for row in record.rows(tmp_path / "raw")) == list(range(60))
+    assert sorted(row.number for row in record.rows(tmp_path / "raw")) == list(range(30))
     service.asked.clear()
     for k in (1, 2, 3):
         CliRunner().invoke(app, ["hammer", *load, "--shard", f"{k}/3", "--raw", str(tmp_path / f"raw{k}")])
     assert sorted(path for _, path, _, _ in service.asked) == paths
-    merged = record.merged([tmp_path / f"raw{k}" for k in (1, 2, 3)])
-    assert sorted(row.number for row in merged) == list(range(60))
+    files = [tmp_path / f"raw{k}" for k in (1, 2, 3)]
+    assert sorted(row.number for row in record.merged(files)) == list(range(30))
+    told = CliRunner().invoke(app, ["hammer", "--merge", *map(str, files), "--format", "json"])
+    assert told.exit_code in (0, 1), told.output
+    assert json.loads(told.stdout)["sent"] == json.loads(told.stdout)["planned"] == 30
+    assert json.loads(told.stdout)["shard"] == "1/1"
+
+
+def test_machines_whose_files_are_missing_are_named(service: Service, tmp_path: Path) -> None:
+    load = (service.url, "--get", "/item/1", "--rate", "60", "--for", "0.2s")
+    for k in (1, 3):
+        CliRunner().invoke(app, ["hammer", *load, "--shard", f"{k}/3", "--raw", str(tmp_path / f"raw{k}")])
+    told = CliRunner().invoke(app, ["hammer", "--merge", *(str(tmp_path / f"raw{k}") for k in (1, 3))])
+    assert told.stderr == "dbtune: no file has the shard 2/3: these are the others alone\n"
+    assert "of 8 requests" in told.stdout
+    assert "shard 1/3, 3/3" in told.stdout
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -99,15 +113,14 @@ def test_ctrl_c_tells_what_was_sent(service: Service, processes: str) -> None:
 def test_nobody_there_is_exit_3() -> None:
     with running() as gone:
         pass
-    done = run(gone.url, "--get", "/item/1", "--rate", "10", "--for", "1s")
-    assert done.returncode == 3
+    done = CliRunner().invoke(app, ["hammer", gone.url, "--get", "/item/1", "--rate", "10", "--for", "0.2s"])
+    assert done.exit_code == 3
     assert done.stderr == f"dbtune: {gone.url} refuses every connection: is the service there?\n"
 
 
 def test_success_below_the_threshold_is_exit_1(service: Service) -> None:
-    assert (
-        run(service.url, "--get", "/status/500", "--rate", "10", "--for", "1s", "--fail-under", "0.9").returncode == 1
-    )
+    load = ["hammer", service.url, "--get", "/status/500", "--rate", "10", "--for", "0.2s", "--fail-under", "0.9"]
+    assert CliRunner().invoke(app, load).exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -126,6 +139,8 @@ def test_success_below_the_threshold_is_exit_1(service: Service) -> None:
         (("http://localhost", "--get", "/", "--rate", "1", "--user", "me"), "DBTUNE_HAMMER_PASSWORD"),
         (("http://localhost", "--get", "/", "--rate", "1", "--header", "odd"), "NAME:VALUE"),
         (("http://localhost", "--routes", "none.json", "--rate", "1"), "none.json"),
+        (("http://localhost", "http://other", "--get", "/", "--rate", "1"), "one URL"),
+        (("--merge", "none.jsonl"), "none.jsonl"),
     ],
 )
 def test_nonsense_is_one_line(arguments: tuple[str, ...], words: str) -> None:

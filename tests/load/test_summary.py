@@ -18,7 +18,15 @@ from dbtune.load.record import Head, Row, Writer
 from dbtune.load.summary import summarise
 from dbtune.render import load as render
 
-HEAD = Head(target="http://localhost", schedule="10/s", requests=3, began=1000.0, cells=("10/s",), routes=("GET /a",))
+HEAD = Head(
+    target="http://localhost",
+    schedule="10/s",
+    requests=3,
+    began=1000.0,
+    seconds=0.2,
+    cells=("10/s",),
+    routes=("GET /a",),
+)
 
 
 def row(number: int = 0, outcome: Outcome = Outcome.OK, took: float | None = 0.1, **more: object) -> Row:
@@ -123,8 +131,23 @@ def test_machines_files_are_one_run(tmp_path: Path) -> None:
     assert [each.number for each in rows] == [0, 1, 2]
     assert rows[1].due == pytest.approx(0.6)
     assert rows[1].latency == pytest.approx(0.1)
+    assert record.joined(record.heads([one, two])).seconds == pytest.approx(0.7)
     with pytest.raises(BadFile, match="1/2"):
         list(record.merged([one, one]))
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (replace(HEAD, shard="2/2", target="http://other"), "its target is another"),
+        (replace(HEAD, shard="2/2", routes=("GET /b",)), "its routes are others"),
+        (replace(HEAD, shard="2/3"), "not of the same run"),
+    ],
+)
+def test_files_of_different_runs_are_no_run(tmp_path: Path, other: Head, words: str) -> None:
+    one = written(tmp_path / "one", [row(0)], replace(HEAD, shard="1/2"))
+    with pytest.raises(BadFile, match=words):
+        record.heads([one, written(tmp_path / "two", [row(1)], other)])
 
 
 @pytest.mark.parametrize("text", ["", "no json\n", '{"dbtune": "other"}\n', json.dumps([1]) + "\n"])
