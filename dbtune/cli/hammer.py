@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from dbtune.cli import duration, options, output
-from dbtune.cli.hammer_asking import PASSWORD_VARIABLE
+from dbtune.load import PASSWORD_VARIABLE
+from dbtune.load.exporting import Tool
 
 
 def hammer(
@@ -65,6 +66,10 @@ def hammer(
     merge: Annotated[
         bool, typer.Option("--merge", help="Send nothing: read the --raw files of the machines of one run.")
     ] = False,
+    export: Annotated[
+        Tool | None,
+        typer.Option("--export", help="Send nothing: write the same load as another tool's plan.", show_default=False),
+    ] = None,
     fail_under: Annotated[
         float | None, typer.Option("--fail-under", help="Exit with 1 below this share of success.", show_default=False)
     ] = None,
@@ -110,6 +115,11 @@ def hammer(
             options=given,
             shard=shard,
         )
+        if export is not None:
+            from dbtune.cli import hammer_export
+
+            hammer_export.export(run, export, output_file, quiet)
+            return
         done = hammering.send(run, raw, processes, quiet)
     hammered.tell(done, format, output_file, html)
     hammered.finish(done, fail_under)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from dbtune.cli import duration
 from dbtune.errors import UsageError
+from dbtune.load import PASSWORD_VARIABLE
 
 if TYPE_CHECKING:
     from dbtune.load.route import Route
     from dbtune.load.schedule import Schedule
-
-PASSWORD_VARIABLE = "DBTUNE_HAMMER_PASSWORD"
 
 
 def routes(file: Path | None, paths: list[str] | None) -> tuple[Route, ...]:
