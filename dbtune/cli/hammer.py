@@ -16,7 +16,8 @@ def hammer(
     target: Annotated[
         list[str],
         typer.Argument(
-            metavar="URL|FILE…", help="Where the service is, such as http://localhost:8080/api; with --merge: files."
+            metavar="URL|FILE…",
+            help="Where the service is, such as http://localhost:8080/api; with --merge or --jtl: files.",
         ),
     ],
     routes: Annotated[
@@ -66,6 +67,7 @@ def hammer(
     merge: Annotated[
         bool, typer.Option("--merge", help="Send nothing: read the --raw files of the machines of one run.")
     ] = False,
+    jtl: Annotated[bool, typer.Option("--jtl", help="Send nothing: read JMeter's results, CSV or XML.")] = False,
     export: Annotated[
         Tool | None,
         typer.Option("--export", help="Send nothing: write the same load as another tool's plan.", show_default=False),
@@ -94,6 +96,8 @@ def hammer(
         output.check_writable(path)
     if merge:
         done = hammered.merged([Path(each) for each in target], quiet)
+    elif jtl:
+        done = hammered.jmeter([Path(each) for each in target], quiet)
     else:
         chosen = hammer_asking.routes(routes, get)
         planned, words = hammer_asking.schedule(

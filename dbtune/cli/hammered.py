@@ -9,7 +9,8 @@ from pathlib import Path
 import typer
 
 from dbtune.cli import options, output
-from dbtune.load import record
+from dbtune.errors import UsageError
+from dbtune.load import jtl, record
 from dbtune.load.record import Head, Row
 from dbtune.load.summary import Summary
 from dbtune.load.timeline import Timeline
@@ -55,6 +56,17 @@ def merged(paths: Sequence[Path], quiet: bool) -> Done:
     if (missing := record.missing(heads)) and not quiet:
         typer.echo(f"dbtune: no file has the shard {', '.join(missing)}: these are the others alone", err=True)
     return _read(head, record.merged(paths), "reading", quiet)
+
+
+def jmeter(paths: Sequence[Path], quiet: bool) -> Done:
+    """Return what JMeter wrote into a JTL file.
+
+    :raises UsageError: there are several files, or it cannot be used.
+    """
+    if len(paths) != 1:
+        raise UsageError("--jtl reads one file")
+    head = jtl.head(paths[0])
+    return _read(head, jtl.rows(paths[0], head.began), "reading", quiet)
 
 
 def _read(head: Head, rows: Iterator[Row], description: str, quiet: bool) -> Done:

@@ -20,7 +20,7 @@ _BAR = 32
 
 
 def document(head: Head, found: Summary) -> dict[str, Any]:
-    """Return it for programs; times in milliseconds from when a request was due, shares from 0 to 1."""
+    """Return it for programs; times in milliseconds, from what ``times_from`` says, shares from 0 to 1."""
     return {
         "schema_version": SCHEMA_VERSION,
         "command": "hammer",
@@ -31,7 +31,8 @@ def document(head: Head, found: Summary) -> dict[str, Any]:
         "sent": found.sent,
         "rate": _finite(found.rate),
         "goodput": _finite(found.goodput),
-        "lag_ms": _times(found.lag),
+        "times_from": "due" if head.knows_due else "sent",
+        "lag_ms": _times(found.lag) if head.knows_due else None,
         "no_verdict": found.no_verdict,
         "all": _tally(found.all),
         "routes": {name: _tally(tally) for name, tally in found.routes.items()},
@@ -70,8 +71,8 @@ def screen(head: Head, found: Summary, timeline: Timeline | None, width: int, *,
     told.append(_section("Outcomes", _outcomes(found, markdown=markdown), markdown=markdown))
     told.append(
         _section(
-            "Times of successes and of failures, from when each was due",
-            _percentiles(found, width, markdown=markdown),
+            f"Times of successes and of failures, from when each was {'due' if head.knows_due else 'sent'}",
+            _percentiles(head, found, width, markdown=markdown),
             markdown=markdown,
         )
     )
@@ -95,11 +96,12 @@ def _verdict(head: Head, found: Summary) -> str:
         f"{good.success:.2%} of {good.count:,} requests to {head.target} succeeded"
         f" ({head.schedule}{'' if head.shard == '1/1' else f', shard {head.shard}'})"
     )
-    middle, late = (words.milliseconds(found.lag.at(share) * 1000) for share in (0.5, 0.99))
-    second = (
-        f"sent {found.rate:,.1f}/s, answered well {found.goodput:,.1f}/s; sent late by {middle} at the median,"
-        f" {late} at 99 %"
-    )
+    second = f"sent {found.rate:,.1f}/s, answered well {found.goodput:,.1f}/s"
+    if head.knows_due:
+        middle, late = (words.milliseconds(found.lag.at(share) * 1000) for share in (0.5, 0.99))
+        second += f"; sent late by {middle} at the median, {late} at 99 %"
+    else:
+        second += "; when each should have been sent is not known, so stalls of the generator do not show"
     third = [] if found.no_verdict is None else [f"NO VERDICT: {found.no_verdict}"]
     return "\n".join([first, second, *third])
 
@@ -128,7 +130,7 @@ def _share(count: int, of: int) -> str:
     return f"{count / of:.2%}" if count else ""
 
 
-def _percentiles(found: Summary, width: int, *, markdown: bool) -> list[str]:
+def _percentiles(head: Head, found: Summary, width: int, *, markdown: bool) -> list[str]:
     """Return a line for each kind of answer, or, where that is too wide, a column."""
     headers = ("", "requests", "least", "mean", *(name for name, _ in _SHARES), "most")
     everything = found.all
@@ -138,7 +140,7 @@ def _percentiles(found: Summary, width: int, *, markdown: bool) -> list[str]:
         ("failed", everything.failed),
         ("succeeded, from sending", everything.service),
     ):
-        if times.count:
+        if times.count and (head.knows_due or times is not everything.service):
             values = (times.least, times.mean, *(times.at(share) for _, share in _SHARES), times.most)
             rows.append((name, f"{times.count:,}", *(words.milliseconds(value * 1000) for value in values)))
     lines = _grid(headers, rows, markdown=markdown)

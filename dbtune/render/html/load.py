@@ -19,17 +19,21 @@ DOTS = 4000
 """Of each outcome, so many requests are drawn at most, evenly chosen."""
 
 
+_FROM_DUE = "from when it was due"
+
+
 def page(head: Head, found: Summary, rows: Sequence[Row], timeline: Timeline) -> str:
     """Return the whole document; ``rows`` are drawn one by one."""
+    y_title = _FROM_DUE if head.knows_due else "from when it was sent"
     return document(
         "Load test",
         element("pre", text.screen(head, found, None, 110)),
-        section("time", "Over time", *charts(found, rows, timeline)),
-        section("percentiles", "Percentiles", curve(found)),
+        section("time", "Over time", *charts(found, rows, timeline, y_title=y_title)),
+        section("percentiles", "Percentiles", curve(found, y_title=y_title)),
     )
 
 
-def charts(found: Summary, rows: Sequence[Row], timeline: Timeline) -> list[Html]:
+def charts(found: Summary, rows: Sequence[Row], timeline: Timeline, *, y_title: str = _FROM_DUE) -> list[Html]:
     """Return latency by outcome over time, and what was under way."""
     kinds = (
         ("succeeded", "d", lambda row: row.outcome.is_success),
@@ -44,9 +48,7 @@ def charts(found: Summary, rows: Sequence[Row], timeline: Timeline) -> list[Html
             series.append(Series(name=name, points=points[::step], kind=kind, is_line=False))
     flight = [(each.begins, float(each.in_flight)) for each in timeline.slices]
     return [
-        chart(
-            "Latency by outcome", series, x_title="seconds into the test", y_title="from when it was due", y_words=_time
-        ),
+        chart("Latency by outcome", series, x_title="seconds into the test", y_title=y_title, y_words=_time),
         chart(
             "Under way",
             [Series(name="requests", points=flight, kind="e")],
@@ -57,7 +59,7 @@ def charts(found: Summary, rows: Sequence[Row], timeline: Timeline) -> list[Html
     ]
 
 
-def curve(found: Summary) -> Html:
+def curve(found: Summary, *, y_title: str = _FROM_DUE) -> Html:
     """Return latency by percentile, on an axis on which each step is a tenth of what is above it."""
     series = [
         Series(name=name, points=_spectrum(times), kind=kind)
@@ -68,7 +70,7 @@ def curve(found: Summary) -> Html:
         "Latency by percentile",
         series,
         x_title="of requests, on a scale of nines",
-        y_title="from when it was due",
+        y_title=y_title,
         y_words=_time,
         x_words=lambda nines: f"{(1 - 10**-nines) * 100:.4g} %",
     )
