@@ -19,6 +19,7 @@ from dbtune.cli import (
     server,
     size,
     snapshot,
+    study,
 )
 from dbtune.cli.reporting import ReportingGroup
 
@@ -62,6 +63,7 @@ app.command("health")(health.health)
 app.command("snapshot")(snapshot.snapshot)
 app.command("advise")(advise.advise)
 app.command("hammer")(hammer.hammer)
+app.command("study")(study.study)
 app.add_typer(capture.app, name="capture")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(party.app, name="party")

@@ -110,6 +110,21 @@ def progress(description: str, total: int, quiet: bool) -> Iterator[Callable[[st
 
 
 @contextmanager
+def stages(description: str, total: int, quiet: bool) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
+    """Show a bar on stderr as :func:`progress` does; also yields what tells of a step how far it is."""
+    if quiet or not sys.stderr.isatty():
+        yield (lambda name: None), (lambda text: None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield (lambda name: bar.update(task, advance=1)), (lambda text: bar.update(task, description=text))
+
+
+@contextmanager
 def reading(description: str, size: int, quiet: bool) -> Iterator[Callable[[int], None] | None]:
     """Show on stderr how much of ``size`` bytes was read; what it yields, if anything, is told how many more were."""
     if quiet or not sys.stderr.isatty():
