@@ -17,7 +17,7 @@ LOST = {
     "connect failed": "could not connect for another reason",
     "query failed": "a statement or the commit failed",
     "cut off": "under way when its process ended",
-    "too late": "answered after its client had given up",
+    "too late": "done after its client had given up, or not written when its process ended",
 }
 """Where a request can be lost, in a request's order."""
 
@@ -66,7 +66,6 @@ class Measured:
     def lost(self) -> dict[str, int]:
         """Return how many were lost at each stage of :data:`LOST`; with those that succeeded they are all."""
         total = self.funnel.total
-        inside = self.funnel.in_flight
         found = {
             "not taken": max(0, self.sent - total["accepted"]),
             "turned away": total["turned_away"],
@@ -74,9 +73,11 @@ class Measured:
             "too many clients": total["too_many_clients"],
             "connect failed": total["connect_failed"],
             "query failed": total["query_failed"],
-            "cut off": inside,
         }
-        return found | {"too late": self.sent - self.succeeded - sum(found.values())}
+        rest = self.sent - self.succeeded - sum(found.values())
+        # Not what is in flight: that has also those that had failed, and whose answer was not written yet.
+        cut_off = min(rest, sum(self.funnel.open.values()))
+        return found | {"cut off": cut_off, "too late": rest - cut_off}
 
     @property
     def hit_ratio(self) -> float:

@@ -49,6 +49,7 @@ indexes = true
 [[arm]]
 name = "killed"
 rate = 800.0
+max_overflow = 3
 kill_at = 0.6
 [[arm]]
 name = "blocking"
