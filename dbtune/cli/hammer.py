@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dbtune.cli import duration, options, output
+from dbtune.errors import UsageError
 from dbtune.load import PASSWORD_VARIABLE
 from dbtune.load.exporting import Tool
 
@@ -89,6 +90,10 @@ def hammer(
     \b
     Example: dbtune hammer http://localhost:8080 --get /health --rate 50 --for 30s
     """
+    from importlib.util import find_spec
+
+    if not (find_spec("aiohttp") and find_spec("uvloop")):
+        raise UsageError("the hammer needs aiohttp and uvloop: pip install 'dbtune[load]'")
     from dbtune.cli import hammer_asking, hammered, hammering
     from dbtune.load.hammer import Options
 
