@@ -61,7 +61,10 @@ def blocker(run: Run, url: str, sql: str) -> Iterator[tuple[int, Release]]:
             return
         with suppress(psycopg2.errors.QueryCanceled):
             blocks = pool.submit(own, sql)
-            wait_for(lambda: bool(run(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid} AND wait_event IS NOT NULL")))
+            begun = (
+                f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid} AND state = 'active' AND wait_event <> 'ClientRead'"
+            )
+            wait_for(lambda: bool(run(begun)))
             try:
                 yield pid, lambda: run(f"SELECT pg_cancel_backend({pid})")
             finally:
