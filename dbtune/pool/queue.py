@@ -35,7 +35,8 @@ class Wait:
 class Steady:
     """The steady state. Shares of all requests: ``success`` + ``timed_out`` + ``refused`` = 1.
 
-    ``p_wait`` is the share that found no connection free, ``busy`` the mean number of connections held.
+    ``p_wait`` is the share that found no connection free, ``busy`` the mean number of connections held. ``late`` is
+    the share that succeeded too late for whoever asked; only a simulation with a deadline knows it.
     """
 
     success: float
@@ -44,6 +45,7 @@ class Steady:
     p_wait: float
     wait: Wait
     busy: float
+    late: float = 0.0
 
 
 def waiting(rate: float, curve: Curve, cap: int, patience: float) -> Steady:

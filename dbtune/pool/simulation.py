@@ -33,6 +33,7 @@ class System:
     the queue before the waiter that it woke takes it: in that time a newcomer may take it, and the waiter goes to the
     end of the queue (``queue.Queue`` of Python, which QueuePool's is made after). ``arrivals`` are the seconds at which
     requests come, in order, instead of ``requests`` at random; all of them are counted, also those at the start.
+    Whoever asked goes away ``deadline`` seconds after asking; the work is done all the same, for nobody.
     """
 
     rate: float
@@ -40,6 +41,7 @@ class System:
     size: int
     overflow: int = 0
     patience: float = 30.0
+    deadline: float = math.inf
     processes: int = 1
     limit: int | None = None
     variation: float = 1.0
@@ -95,7 +97,7 @@ class _Run:
         self._open = 0
         self._held = 0.0
         self._waits: list[float] = []
-        self._counts = {"served": 0, "timed out": 0, "refused": 0, "waited": 0}
+        self._counts = {"served": 0, "timed out": 0, "refused": 0, "waited": 0, "late": 0}
         self._counted_from = math.inf
 
     def steady(self) -> Steady:
@@ -123,6 +125,7 @@ class _Run:
                 p99=_at(waits, 0.99),
             ),
             busy=busy,
+            late=self._counts["late"] / total,
         )
 
     def _times(self, number: int) -> Iterator[float]:
@@ -155,6 +158,8 @@ class _Run:
                 return
             if ends <= timer:
                 _, _, request = heapq.heappop(self._running)
+                if self._now - request.at > self._system.deadline and request.at >= self._counted_from:
+                    self._counts["late"] += 1
                 self._return(request.process)
             else:
                 _, _, what, request = heapq.heappop(self._timers)

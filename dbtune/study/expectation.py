@@ -84,9 +84,9 @@ def expect(
     made = curve(looped, settings.hold_s)
     cap = settings.cap or usable
     at_door = doors(server) < cap
-    patience = client_timeout_s if at_door else min(settings.pool_timeout, client_timeout_s)
+    patience = math.inf if at_door else settings.pool_timeout  # what a worker has taken it does, wanted or not
     at_best = made.per_second(min(doors(server), cap) * server.workers)
-    misses = _misses(arm, schedule, routes, seed, at_best, patience)
+    misses = _misses(arm, schedule, routes, seed, at_best, client_timeout_s if at_door else patience)
     hits = 1 - len(misses) / len(schedule.due)
     alone = looped[0].variation * looped[0].seconds
     size = int(doors(server)) if at_door else settings.pool_size or cap
@@ -97,6 +97,7 @@ def expect(
         size=size,
         overflow=overflow,
         patience=patience,
+        deadline=client_timeout_s,
         processes=server.workers,
         limit=usable if (size + overflow) * server.workers > usable else None,
         variation=alone / (looped[0].seconds + settings.hold_s),
@@ -104,14 +105,13 @@ def expect(
         seed=seed,
     )
     found = simulate(system) if misses else None
-    return _told(arm, schedule, made, found, hits, system, at_door=at_door)
+    return _told(arm, schedule, made, found, hits, system)
 
 
-def _told(
-    arm: Arm, schedule: Schedule, made: Curve, found: Steady | None, hits: float, system: System, *, at_door: bool
-) -> Expectation:
+def _told(arm: Arm, schedule: Schedule, made: Curve, found: Steady | None, hits: float, system: System) -> Expectation:
     asked = 1 - hits
-    success = hits + asked * (found.success if found else 1.0)
+    late = asked * (found.late if found else 0.0)
+    success = hits + asked * (found.success if found else 1.0) - late
     timed_out = asked * (found.timed_out if found else 0.0)
     refused = asked * (found.refused if found else 0.0)
     capacity = made.per_second(min((system.size + system.overflow) * system.processes, system.limit or math.inf))
@@ -123,9 +123,9 @@ def _told(
         words += f", {hits:.0%} of them from the cache"
     return Expectation(
         success=success,
-        pool_timeout=0.0 if at_door else timed_out,
+        pool_timeout=timed_out,
         refused=refused,
-        no_answer=timed_out if at_door else 0.0,
+        no_answer=late,
         p50_s=p50,
         capacity=capacity,
         hits=hits,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -77,3 +78,13 @@ def test_given_arrivals_are_all_counted() -> None:
     assert found.success == pytest.approx(0.6)
     assert found.timed_out == pytest.approx(0.4)
     assert found.wait.mean == pytest.approx(1.0)
+
+
+def test_what_is_answered_after_the_deadline_has_been_work_all_the_same() -> None:
+    at_once = replace(
+        BASE, curve=Curve.straight(1.0), size=1, overflow=0, variation=0.0, patience=math.inf, arrivals=(0.0,) * 10
+    )
+    found = simulate(replace(at_once, deadline=4.5))
+    assert found.success == 1
+    assert found.late == pytest.approx(0.6)
+    assert simulate(at_once).late == 0

@@ -63,7 +63,7 @@ def test_workers_that_block_never_run_their_pools_dry_and_leave_clients_waiting(
     found = expected(load, client_timeout_s=2.0)
     assert found.pool_timeout == 0
     assert found.no_answer == pytest.approx(1 - found.success)
-    assert found.no_answer > 0.2
+    assert found.success == pytest.approx(4 / 20, abs=0.05)  # from the 4th second on all that is done is too late
 
 
 def test_a_burst_over_the_listen_queue_is_not_claimed_to_be_known() -> None:
