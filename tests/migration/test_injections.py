@@ -234,3 +234,36 @@ def test_a_role_that_does_not_own_the_table(host: Host, run: Run) -> None:
         assert others(run) == before
         give(run, name)
         converges(stranger, run, written.revision, before)
+
+
+def test_a_column_that_is_renamed_while_the_build_waits(host: Host, run: Run) -> None:
+    run(BESIDE)
+    before = others(run)
+    (written,) = host.new(STATEMENT)
+    with session(host.url) as renamer:
+        renamer("BEGIN; LOCK TABLE shop.item IN SHARE UPDATE EXCLUSIVE MODE")
+        with upgrading(host) as process:
+            wait_for(lambda: waits(run))
+            renamer("ALTER TABLE shop.item RENAME owner TO possessor")
+            renamer("COMMIT")
+            code, said = end(process)
+    assert code != 0
+    assert 'column "owner" does not exist' in said
+    assert (made(run), noted(run)) == (None, None)
+    run("ALTER TABLE shop.item RENAME possessor TO owner")
+    converges(host, run, written.revision, before)
+
+
+def test_an_owner_who_may_make_nothing_in_the_schema(host: Host, run: Run) -> None:
+    run(BESIDE)
+    before = others(run)
+    (written,) = host.new(STATEMENT)
+    with role(run, host, owner=False) as (name, owner):
+        run(f"ALTER TABLE shop.item OWNER TO {name}")  # which takes CREATE on the schema only from ordinary roles
+        code, said = end(start(owner))
+        assert code != 0
+        assert "permission denied for schema shop" in said
+        assert (made(run), noted(run)) == (None, None)
+        assert others(run) == before
+        run(f"GRANT CREATE ON SCHEMA shop TO {name}")
+        converges(owner, run, written.revision, before)
