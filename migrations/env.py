@@ -52,7 +52,8 @@ def offline() -> None:
     context.configure(dialect_name="postgresql", dialect_opts={"paramstyle": "named"}, **OPTIONS)
     output = context.get_context().impl.static_output
     output("-- Apply with psql -v ON_ERROR_STOP=1, or a failed statement does not keep the later ones from running.\n")
-    output(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n")
+    if context.get_starting_revision_argument() in (None, "base"):  # else revisions have been there before
+        output(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n")
     with context.begin_transaction():
         context.run_migrations()
 

@@ -1,4 +1,4 @@
-"""pytest-alembic's own tests, on the shipped revisions."""
+"""Outside judges on the shipped revisions: pytest-alembic's own tests, and squawk on those that make indexes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from pytest_alembic.tests import (
 from sqlalchemy import Engine, NullPool, create_engine
 
 from dbtune import config
+from dbtune.party import schema
+from tests import squawk
+from tests.party.conftest import Alembic
 
 __all__ = [
     "test_model_definitions_match_ddl",
@@ -34,3 +37,12 @@ def alembic_engine(database_url: str) -> Iterator[Engine]:
     engine = create_engine(database_url, poolclass=NullPool)
     yield engine
     engine.dispose()
+
+
+@squawk.needed
+@pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
+def test_squawk_finds_nothing_in_the_indexes(alembic: Alembic, direction: str) -> None:
+    ends = f"{schema.FIRST}:head" if direction == "upgrade" else f"head:{schema.FIRST}"
+    script = alembic(direction, ends, sql=True)
+    assert "CONCURRENTLY" in script
+    assert squawk.findings(script) == []
