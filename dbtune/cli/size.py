@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dbtune.cli import duration, options, output
+from dbtune.cli import duration, options, output, size_check
 from dbtune.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _PLOTTED, _LEAST_PLOTTED = 100, 20
 
 app = typer.Typer(invoke_without_command=True)
+app.command("check")(size_check.check)
 
 
 @app.callback()

@@ -61,7 +61,7 @@ def read(path: Path, file: Path | None = None, cores: int | None = None) -> Foun
     deployment = chosen.deployment if chosen is not None else Deployment()
     reading.notes += deployment.notes
     reading.notes += [
-        Note(source=", ".join(each.deployment.read), text=f"the {each.name} is left out: the {chosen.name} counts")
+        Note(source=", ".join(each.deployment.read), text=f"left out: the {each.name}, in favour of the {chosen.name}")
         for each in ways
         if chosen is not None and each is not chosen and each.deployment.units
     ]
@@ -125,7 +125,7 @@ def _ways(project: Project) -> Iterator[_Way]:
     for path in project.tree.named("procfile"):
         yield _Way(name="Procfile", deployment=procfile.read(project, path, _dot_env(project)))
     yield _Way(name="Dockerfile", deployment=_image(project))
-    yield _Way(name="gunicorn's configuration", deployment=_configured(project))
+    yield _Way(name="configuration of gunicorn", deployment=_configured(project))
 
 
 def _dot_env(project: Project) -> dict[str, Fact[str]]:
