@@ -80,6 +80,19 @@ def size(
     interval: Annotated[
         str, typer.Option("--interval", metavar="TIME", help="How long to measure a server's transactions.")
     ] = "10s",
+    fleet: Annotated[
+        Path | None,
+        typer.Option(
+            "--fleet",
+            metavar="PATH",
+            help="A project's folder, or a fleet file: all services on one server.",
+            show_default=False,
+        ),
+    ] = None,
+    service: Annotated[
+        str | None,
+        typer.Option("--service", metavar="NAME", help="The one of them that --rate and --hold are of."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write it as one HTML page.", show_default=False)
     ] = None,
@@ -91,7 +104,8 @@ def size(
 ) -> None:
     """Predict what a pool does, and recommend pool_size and max_overflow that fit the load and the server.
 
-    With --rate and --hold no server is needed. Without, the transactions of a server are measured.
+    With --rate and --hold no server is needed. Without, the transactions of a server are measured. With --fleet all
+    services that share a server are sized together.
 
     \b
     Example: dbtune size --rate 36 --hold 500ms --pool-timeout 2s --max-connections 100
@@ -109,6 +123,19 @@ def size(
     output.check_writable(html)
     if not 0 < success <= 1:
         raise UsageError("--success is a share from 0 to 1, such as 0.999")
+    if hold is not None and curve is not None:
+        raise UsageError("give either --hold or --curve")
+    goal = Goal(success=success, p95=duration.milliseconds(wait) / 1000)
+    if fleet is not None:
+        from dbtune.cli import size_fleet
+
+        _check_fleet(ctx, (*size_fleet.FROM_FLEET, *size_fleet.NOT_WITH_FLEET))
+        held = None if hold is None else duration.milliseconds(hold)
+        by_hand = size_fleet.law(held, _curve(None, curve) if curve else None, rate, variation or 1.0, burstiness)
+        size_fleet.run(fleet, service, by_hand, goal, cores, max_connections, url, format, output_file, quiet=quiet)
+        return
+    if service is not None:
+        raise UsageError("--service is one of a fleet: give --fleet")
     if sweep and (hold is not None or curve is not None):
         raise UsageError("give --hold, --curve or --sweep, one of them")
     timeout = duration.milliseconds(pool_timeout) / 1000
@@ -127,7 +154,6 @@ def size(
     limit = None if most is None else most - held_back
     today = Settings(size=pool_size, overflow=max_overflow, timeout=timeout, processes=processes, limit=limit)
     asked = Asked(demand=demand, sources=found.sources, doubts=found.doubts, causes=found.causes)
-    goal = Goal(success=success, p95=duration.milliseconds(wait) / 1000)
     given = predict(today, demand)
     advice = recommend(demand, today, goal, today, cores)
     largest = max(today.cap, 2 * advice.best.settings.cap if advice.best is not None else 0, _LEAST_PLOTTED)
@@ -149,8 +175,15 @@ def _curve(hold: str | None, points: str | None) -> Curve:
     from dbtune.pool.curve import Curve
 
     if points is not None:
-        if hold is not None:
-            raise UsageError("give either --hold or --curve")
         return asked.curve(points)
     assert hold is not None
     return Curve.straight(duration.milliseconds(hold) / 1000)
+
+
+def _check_fleet(ctx: typer.Context, names: tuple[str, ...]) -> None:
+    """Refuse what the fleet tells, or what is of one server only."""
+    for name in names:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"{option} does not go with --fleet; write what differs into the fleet file")

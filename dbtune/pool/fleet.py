@@ -169,7 +169,8 @@ class Service:
     """Pods that all run the same. ``pods`` is the autoscaler's maximum; ``threads`` None means without a bound.
 
     ``via`` names the pooler that it connects through, ``role`` the one that it logs in as. A service with
-    ``is_deploy_only`` runs while others are deployed, as migrations do.
+    ``is_deploy_only`` runs while others are deployed, as migrations do. ``rate`` is how many requests a second all pods
+    together have at their most, ``hold`` the seconds that each keeps a connection; None where nobody said.
     """
 
     name: str
@@ -182,6 +183,8 @@ class Service:
     via: str | None = None
     role: Fact[str] | None = None
     is_deploy_only: bool = False
+    rate: Fact[float] | None = None
+    hold: Fact[float] | None = None
     source: str = ""
 
     @property

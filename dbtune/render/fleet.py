@@ -53,7 +53,7 @@ def document(checked: Checked) -> dict[str, Any]:
             "assumed": fleet.server.max_connections.assumed,
         },
         "terms": [_term(each) for each in terms.terms(fleet)],
-        "sums": [_sum(each) for each in budget.inequalities],
+        "sums": [summed(each) for each in budget.inequalities],
         "short": [{"who": each.who, "asks": each.asks, "gets": each.left} for each in budget.squeezed],
         "room": [
             {"service": each.service, "pods": each.pods, "connections_per_process": each.cap} for each in budget.room
@@ -80,7 +80,8 @@ def _term(each: Term) -> dict[str, Any]:
     }
 
 
-def _sum(each: Inequality) -> dict[str, Any]:
+def summed(each: Inequality) -> dict[str, Any]:
+    """Return one of the sums for programs."""
     return {
         "of": each.of,
         "moment": "rest" if each.moment is Moment.REST else "deploy",

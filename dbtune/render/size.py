@@ -41,9 +41,9 @@ def document(asked: Asked, given: Prediction, advice: Advice) -> dict[str, Any]:
         },
         "settings": _settings(given.settings),
         "predicted": _predicted(given),
-        "recommended": None if advice.best is None else _choice(advice.best),
+        "recommended": None if advice.best is None else choice(advice.best),
         "why_none": advice.why_none,
-        "alternatives": [_choice(each) for each in advice.others],
+        "alternatives": [choice(each) for each in advice.others],
         "pooler": None if advice.pooler is None else {"connections": advice.pooler.size, "reason": advice.pooler.words},
         "causes": list(asked.causes),
         "doubts": list(asked.doubts),
@@ -79,7 +79,8 @@ def _predicted(found: Prediction) -> dict[str, Any]:
     }
 
 
-def _choice(choice: Choice) -> dict[str, Any]:
+def choice(choice: Choice) -> dict[str, Any]:
+    """Return one of the settings for programs."""
     return {
         "name": choice.name,
         "settings": _settings(choice.settings),

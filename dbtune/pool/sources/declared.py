@@ -115,6 +115,8 @@ def _service(entry: Entry, base: Service | None) -> Service:
         via=said["via"].value if "via" in said else base.via,
         role=said.get("role", base.role),
         is_deploy_only=said["deploy_only"].value if "deploy_only" in said else base.is_deploy_only,
+        rate=said.get("rate", base.rate),
+        hold=said.get("hold", base.hold),
     )
 
 

@@ -48,6 +48,18 @@ def _seconds(value: object) -> float:
     return float(found.group(1)) * {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}[found.group(2)]
 
 
+def _above_zero(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _MOST:
+        raise _Refused("must be a number above 0")
+    return float(value)
+
+
+def _hold(value: object) -> float:
+    if (seconds := _seconds(value)) <= 0:
+        raise _Refused('must be a time above 0, such as "30ms"')
+    return seconds
+
+
 def _recycle(value: object) -> float:
     return -1.0 if value == -1 else _seconds(value)
 
@@ -110,6 +122,8 @@ _SERVICE: Mapping[str, Check] = {
     "role": _name,
     "via": _name,
     "deploy_only": _flag,
+    "rate": _above_zero,
+    "hold": _hold,
 }
 _POOL: Mapping[str, Check] = {
     "database": _name,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from dbtune.errors import BadFile, UsageError
@@ -175,3 +178,13 @@ def test_what_is_no_fleet_file(write: Write, data: bytes, says: str) -> None:
 def test_a_file_that_is_not_there(write: Write) -> None:
     with pytest.raises(BadFile, match="cannot be read: No such file"):
         folder.read_file(write({}) / "fleet.toml")
+
+
+def test_the_file_of_the_documentation(write: Write) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "fleet.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    found = folder.read_file(write({"fleet.toml": example}) / "fleet.toml")
+    (web,) = found.fleet.services
+    assert (web.rate and web.rate.value, web.hold and web.hold.value) == (60, 0.3)
+    assert web.in_deploy == (8 + 2 + 2) * 2 * 15
+    assert found.notes == ()
