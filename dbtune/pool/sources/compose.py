@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 import shlex
 from collections.abc import Mapping
@@ -56,9 +57,25 @@ def read(project: Project, paths: list[str], outside: Mapping[str, Fact[str]]) -
     folder = str(PurePosixPath(base).parent)
     dot_env = str(PurePosixPath(folder) / ".env")
     variables = dict(outside) | (environment.read(project.tree, dot_env) if dot_env in project.tree.files else {})
-    for name, nodes in services.items():
-        _service(project, found, name, nodes, folder, variables)
+    for name in services:
+        _service(project, found, name, _extended(name, services, found), folder, variables)
     return found
+
+
+def _extended(name: str, services: Mapping[str, list[Node]], found: Deployment) -> list[Node]:
+    """Return a service's nodes, those that it extends after its own; another file's are not read, which is told."""
+    nodes: list[Node] = []
+    seen: set[str] = set()
+    following: str | None = name
+    while following is not None and following not in seen and following in services:
+        seen.add(following)
+        nodes += services[following]
+        given = next((each for node in services[following] if (each := node.get("extends")).exists), None)
+        following = None if given is None else given.text or given.get("service").text
+        if given is not None and (given.get("file").exists or following not in services):
+            found.note(given.at, f"what {name} extends is not read: it is in another file, or not there")
+            following = None
+    return nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +136,10 @@ def _application(
     if not serving and not _uses_database(own):
         found.note(source, f"{name} is left out: nothing says what it starts, nor that it knows a database")
         return
-    pods = _number(layers.get("deploy", "replicas"), variables) or _number(layers.get("scale"), variables)
+    replicas = next((each for each in (layers.get("deploy", "replicas"), layers.get("scale")) if each.exists), None)
+    pods = None if replicas is None else _number(replicas, variables)
+    if replicas is not None and pods is None:
+        found.note(replicas.at, f"{name}: how many replicas is not known, one is counted")
     unit = Unit(
         name=name,
         source=source,
@@ -141,19 +161,27 @@ def _launches(project: Project, layers: _Layers, variables: Environment, context
         at = layers.get("command" if layers.get("command").exists else "entrypoint").at
         plain = started.replace("$$", "$") if isinstance(started, str) else [w.replace("$$", "$") for w in started]
         launches = command.launches(plain, at, variables, project)
-        if launches or not isinstance(started, str):
+        if launches or layers.get("entrypoint").exists:
             return launches
-    if context is not None and (image := image_of(project, context)) is not None:
+    build = layers.get("build", "dockerfile").text, layers.get("build", "target").text
+    if context is not None and (image := image_of(project, context, *build)) is not None:
+        if given and image.entrypoint is not None:
+            return command.launches(image.started_with(plain), image.source, image.environment | variables, project)
         return command.launches(image.command, image.source, image.environment | variables, project)
     return []
 
 
-def image_of(project: Project, folder: str) -> dockerfile.Image | None:
-    """Return the image that a folder's Dockerfile builds, the nearest to the folder."""
+def image_of(
+    project: Project, folder: str, name: str | None = None, target: str | None = None
+) -> dockerfile.Image | None:
+    """Return the image that a folder's Dockerfile builds, the nearest to the folder, or the file of that ``name``."""
     prefix = folder.removeprefix("./").strip("/")
+    if name is not None:
+        path = os.path.normpath(str(PurePosixPath(prefix) / name))
+        return dockerfile.read(project.tree, path, target) if path in project.tree.files else None
     found = [path for path in project.tree.files if "dockerfile" in PurePosixPath(path).name.lower()]
     for path in project.tree.below(prefix, found):
-        if (image := dockerfile.read(project.tree, path)) is not None:
+        if (image := dockerfile.read(project.tree, path, target)) is not None:
             return image
     return None
 

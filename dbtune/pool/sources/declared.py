@@ -154,6 +154,11 @@ def _engine(entry: Entry, base: Engine | None, of: str) -> Engine:
     for key in ("max_overflow", "pool_recycle", "pool_pre_ping"):
         if key in said and kind is not Kind.SQLALCHEMY:
             raise BadFile(said[key].source, f'{of}: {key} is SQLAlchemy\'s; a pool of kind "{kind}" has only pool_size')
+    if base.is_per_thread and "pool_size" in said:
+        reason = f'a pool of kind "{kind}" has a connection for each thread: leave pool_size out, and write threads'
+        raise BadFile(said["pool_size"].source, f"{of}: {reason}")
+    if kind is not Kind.SQLALCHEMY and "pool_size" in said and said["pool_size"].value < 1:
+        raise BadFile(said["pool_size"].source, f'{of}: pool_size must be at least 1 for a pool of kind "{kind}"')
     return replace(
         base,
         name=entry.name or base.name,

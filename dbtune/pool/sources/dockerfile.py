@@ -1,11 +1,11 @@
-"""What a Dockerfile's image starts: its last ENTRYPOINT and CMD, with its ENV."""
+"""What a Dockerfile's image starts: the ENTRYPOINT and CMD of its last stage, with its ENV."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from dbtune.pool.fleet import Fact
@@ -14,42 +14,68 @@ from dbtune.pool.sources.tree import Tree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """The command of an image, as a line or as words, where it stands, and the variables it sets."""
+    """The command of an image, as a line or as words, where it stands, and the variables it sets.
+
+    ``entrypoint`` is the part of the command that stays where whoever runs the image gives another CMD.
+    """
 
     path: str
     command: str | list[str]
     source: str
     environment: dict[str, Fact[str]]
+    entrypoint: str | list[str] | None = None
 
     @property
     def folder(self) -> str:
         """Return the folder of the Dockerfile."""
         return str(PurePosixPath(self.path).parent)
 
+    def started_with(self, given: str | list[str]) -> str | list[str]:
+        """Return what is started where ``given`` takes the place of CMD."""
+        return given if self.entrypoint is None else _joined([self.entrypoint, given])
 
-def read(tree: Tree, path: str) -> Image | None:
-    """Return what the image of a Dockerfile starts, None where it does not say."""
+
+@dataclass(slots=True)
+class _Stage:
+    """What the instructions of a stage have said so far, each with its line."""
+
+    said: dict[str, tuple[str | list[str], int]] = field(default_factory=dict)
+    environment: dict[str, Fact[str]] = field(default_factory=dict)
+
+
+def read(tree: Tree, path: str, target: str | None = None) -> Image | None:
+    """Return what the image of a Dockerfile starts, or its stage ``target``, None where it does not say."""
     text = tree.text(path)
     if text is None:
         return None
-    found: dict[str, tuple[str | list[str], int]] = {}
-    environment: dict[str, Fact[str]] = {}
+    stages: dict[str, _Stage] = {}
+    here = _Stage()
     for number, line in _lines(text):
         match = re.match(r"\s*(CMD|ENTRYPOINT|ENV|FROM|HEALTHCHECK)\s+(.*)", line, re.IGNORECASE | re.DOTALL)
         if match is None:
             continue
         instruction, rest = match.group(1).upper(), match.group(2).strip()
         if instruction == "FROM":
-            found, environment = {}, {}
+            base, _, name = re.sub(r"^(?:--\S+\s+)*", "", rest).partition(" ")
+            begun = stages.get(base.lower(), _Stage())
+            here = _Stage(dict(begun.said), dict(begun.environment))
+            stages[name.strip().lower().removeprefix("as ").strip() or str(number)] = here
         elif instruction == "ENV":
-            environment |= {name: Fact(value, f"{path}:{number}") for name, value in _variables(rest)}
+            here.environment |= {name: Fact(value, f"{path}:{number}") for name, value in _variables(rest)}
         elif instruction != "HEALTHCHECK":
-            found[instruction] = (_words(rest), number)
-    parts = [found[name] for name in ("ENTRYPOINT", "CMD") if name in found]
+            here.said[instruction] = (_words(rest), number)
+    stage = stages.get(target.lower(), here) if target else here
+    parts = [stage.said[name] for name in ("ENTRYPOINT", "CMD") if name in stage.said]
     if not parts:
         return None
     command = _joined([words for words, _ in parts])
-    return Image(path=path, command=command, source=f"{path}:{parts[-1][1]}", environment=environment)
+    return Image(
+        path=path,
+        command=command,
+        source=f"{path}:{parts[-1][1]}",
+        environment=stage.environment,
+        entrypoint=stage.said["ENTRYPOINT"][0] if "ENTRYPOINT" in stage.said else None,
+    )
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
@@ -87,9 +113,11 @@ def _joined(parts: list[str | list[str]]) -> str | list[str]:
     if len(parts) == 1:
         return parts[0]
     entry, command = parts
-    if isinstance(entry, list) and isinstance(command, list):
+    if isinstance(entry, str):
+        return entry  # a shell runs it, and nothing hands it CMD
+    if isinstance(command, list) and isinstance(command, list):
         return [*entry, *command]
-    return " ".join(part if isinstance(part, str) else shlex.join(part) for part in (entry, command))
+    return f"{shlex.join(entry)} {command}"
 
 
 def _variables(rest: str) -> list[tuple[str, str]]:

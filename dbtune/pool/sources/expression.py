@@ -150,15 +150,19 @@ def _binary(node: ast.BinOp, setting: Setting, depth: int) -> Known:
 def _either(node: ast.BoolOp, setting: Setting, depth: int) -> Known:
     wanted = isinstance(node.op, ast.Or)
     known = Known(None)
+    is_default = False
     for number, each in enumerate(node.values):
         try:
             known = evaluate(each, setting, depth + 1)
         except Unknown:
             if not wanted or number == len(node.values) - 1:
                 raise
-            continue  # whatever it may be, what follows "or" is its default
+            is_default = True  # whatever it may be, what follows "or" is its default
+            continue
         if bool(known.value) is wanted:
             break
+    if is_default and known.origin is None:
+        return replace(known, origin=f"{setting.at(node)}, default of what the environment says")
     return known
 
 

@@ -17,7 +17,17 @@ from dbtune.pool.sources.yaml_node import Node, documents
 Environment = dict[str, Fact[str]]
 
 _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"}
-_KINDS = (*_WORKLOADS, "HorizontalPodAutoscaler", "ScaledObject", "CronJob", "Job", "ConfigMap", "Ingress", "Cluster")
+_KINDS = (
+    *_WORKLOADS,
+    "HorizontalPodAutoscaler",
+    "ScaledObject",
+    "CronJob",
+    "Job",
+    "ConfigMap",
+    "Ingress",
+    "Cluster",
+    "List",
+)
 _WANTED = re.compile(rf"^kind:\s*[\"']?({'|'.join(_KINDS)})\b", re.MULTILINE)
 _PROXY = ("nginx.ingress.kubernetes.io/proxy-read-timeout", "haproxy.org/timeout-server")
 _DATABASE = re.compile(r"DATABASE|POSTGRES|^PG|^DB_|SQLALCHEMY|_DSN$")
@@ -41,7 +51,9 @@ def read(project: Project, outside: Mapping[str, Fact[str]]) -> Deployment:
         if "/templates/" in f"/{path}" or text is None or not _WANTED.search(text):
             continue
         for document in documents(project.tree, path, _WANTED):
-            manifests.by_kind.setdefault(document.get("kind").text or "", []).append(document)
+            is_list = document.get("kind").text == "List"
+            for each in document.get("items").elements() if is_list else [document]:
+                manifests.by_kind.setdefault(each.get("kind").text or "", []).append(each)
             if path not in found.read:
                 found.read.append(path)
     _autoscalers(manifests, found)
@@ -141,6 +153,8 @@ def _pods(spec: Node, kind: str, document: Node) -> Fact[int]:
     replicas = spec.get("replicas")
     if replicas.text is not None and re.fullmatch(r"\d{1,6}", replicas.text):
         return Fact(int(replicas.text), f"{replicas.at} replicas")
+    if replicas.exists:
+        return Fact(1, f"assumed: one, {replicas.at} is not a number", assumed=True)
     if kind == "DaemonSet":
         return Fact(1, f"assumed: one, {document.at} has one for each node", assumed=True)
     return Fact(1, f"{document.at}, Kubernetes' default of replicas")
@@ -222,7 +236,7 @@ def _launches(project: Project, container: Node, own: Environment) -> list[Launc
         return []
     started = image.command
     if given:
-        started = [*started, *given] if isinstance(started, list) else " ".join([started, *given])
+        started = image.started_with(given)
     return command.launches(started, image.source, image.environment | own, project)
 
 

@@ -106,7 +106,14 @@ class Reader:
             return None if known is None else url_of(f"{known.value}://")
         known = self.known(node)
         if known is not None and isinstance(known.value, str):
-            return url_of(known.value)
+            url = url_of(known.value)
+            if url is not None and not url.is_postgresql and "default of" in (known.origin or "") and node is not None:
+                text = (
+                    f"counted, though its default URL is for {url.backend}: the environment is taken to name PostgreSQL"
+                )
+                self.found.note(self.at(node), text)
+                return None
+            return url
         return leading(node) if node is not None else None
 
     def pool_class(self, node: ast.expr | None) -> Kind:

@@ -6,6 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from dbtune.pool.fleet import Fact
+from dbtune.pool.sources.project import is_aside
 from dbtune.pool.sources.tree import Tree
 
 _FILE = re.compile(
@@ -18,6 +19,7 @@ _NAMES = (
     "|django|fastapi"
 )
 _PACKAGE = re.compile(rf"(?<![\w./-])({_NAMES})(?![\w./-])", re.IGNORECASE)
+_LOCKED = re.compile(r"\s*name\s*=|\s*\"[\w.-]+\"\s*:\s*\{")
 _VERSION = re.compile(r"==\s*[\"']?([\d.]+)|\"?version\"?\s*[=:]\s*[\"'](?:==)?([\d.]+)")
 
 
@@ -26,13 +28,16 @@ def read(tree: Tree) -> dict[str, Fact[str]]:
     found: dict[str, Fact[str]] = {}
     for path in tree.files:
         name = PurePosixPath(path).name
-        if not _FILE.match(name) or "dev" in name or "test" in name:
+        if not _FILE.match(name) or "dev" in name or "test" in name or is_aside(path):
             continue
+        is_lock = "lock" in name.lower()
         lines = (tree.text(path) or "").splitlines()
         for number, line in enumerate(lines, 1):
+            if is_lock and not _LOCKED.match(line):
+                continue  # other packages' lists of what they would like
             for match in _PACKAGE.finditer(line.split("#")[0]):
-                near = [line[match.end() :], *lines[number : number + 6]]
-                version = _VERSION.search("\n".join(near if "lock" in name.lower() else near[:1]))
+                rest = line[match.end() :].partition(";")[0]
+                version = _VERSION.search("\n".join([rest, *lines[number : number + 6]] if is_lock else [rest]))
                 package = _plain(match.group(1))
                 fact = Fact((version.group(1) or version.group(2)) if version else "", f"{path}:{number}")
                 if package not in found or (fact.value and not found[package].value):

@@ -27,12 +27,14 @@ def read(tree: Tree, path: str) -> Pooler | None:
     if text is None:
         return None
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True, delimiters=("=",), comment_prefixes=";#")
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # a database's name has its own case
     try:
-        parser.read_string("\n".join(line for line in text.splitlines() if not line.startswith("%include")))
+        parser.read_string("\n".join("" if "%include" in line else line.strip() for line in text.splitlines()))
     except configparser.Error as error:
         tree.tell(path, "is not an ini file", getattr(error, "lineno", None))
         return None
-    settings = dict(parser["pgbouncer"]) if parser.has_section("pgbouncer") else {}
+    section = parser["pgbouncer"] if parser.has_section("pgbouncer") else {}
+    settings = {name.lower(): value for name, value in section.items()}
     said = {name: Fact(value or "", f"{path}:{_line(text, name)}") for name, value in settings.items()}
     databases = dict(parser["databases"]) if parser.has_section("databases") else {}
     users = _users(tree, path, settings.get("auth_file"))

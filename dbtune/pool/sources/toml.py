@@ -330,8 +330,13 @@ class _Document:
             is_deploy_only = name == "migrations"
             if isinstance(value, dict):
                 self.known(value, ("connections", "deploy_only"), where, f"rest.{name}: ")
-                is_deploy_only = bool(value.get("deploy_only", is_deploy_only))
-                value = value.get("connections")
+                try:
+                    is_deploy_only = _flag(value.get("deploy_only", is_deploy_only))
+                except _Refused as error:
+                    self.refuse(where, f"rest.{name}: deploy_only {error}")
+                if "connections" not in value:
+                    self.refuse(where, f"rest.{name} does not say how many: write connections = 1")
+                value = value["connections"]
             try:
                 found[name] = Fact(_whole(value), self.at(where)), is_deploy_only
             except _Refused as error:

@@ -108,9 +108,13 @@ def walk(path: Path) -> Tree:
 
     :raises UsageError: there is no such path.
     """
-    if path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}; name a folder that you may read") from None
+    if is_file:
         return Tree(path.parent, (path.name,))
-    if not path.is_dir():
+    if not is_folder:
         raise UsageError(f"{path}: there is no such folder; name a project's folder, or a fleet file with --fleet")
     tree = Tree(path, ())
     found: list[str] = []
@@ -124,7 +128,11 @@ def walk(path: Path) -> Tree:
             continue
         below[:] = sorted(name for name in below if name not in _PASSED_OVER and not name.startswith("."))
         here = PurePosixPath(Path(folder).relative_to(path).as_posix())
-        found += [str(here / name) for name in sorted(names) if _is_wanted(name)]
+        wanted = [name for name in sorted(names) if _is_wanted(name)]
+        found += [str(here / name) for name in wanted if str(here / name).isprintable()]
+        for name in wanted:
+            if not str(here / name).isprintable():
+                tree.tell(ascii(str(here / name)), "has a name that cannot be shown")
         if len(found) > MOST_FILES:
             tree.tell(str(here), f"has more than {MOST_FILES} files: the rest is not read; name a folder below")
             break

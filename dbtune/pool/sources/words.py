@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dbtune.pool.fleet import Fact
+from dbtune.pool.sources.expression import Known, Setting, Unknown, evaluate, number
 
 _LONGEST = 20_000
+_DEEPEST = 4
 _BREAKS = {";", "&&", "||", "|", "&", "\n"}
 _REFERENCE = re.compile(
     r"\$\((?P<command>[^()]*)\)|\$\{(?P<braced>\w+)(?::?[-=](?P<default>[^{}]*)|:?[?+][^{}]*)?\}|\$(?P<plain>\w+)"
 )
+
+_ARITHMETIC = re.compile(r"\$\(\(([\w\s+*/%$-]{1,100})\)\)")
+_SUBSTITUTION = re.compile(r"\$\(\((?:[^()]|\$\([^()]*\))*\)\)|\$\([^()]*\)")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)$", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -27,15 +34,23 @@ class Expansion:
 
 
 def expand(text: str, environment: Mapping[str, Fact[str]], cores: int | None = None) -> Expansion:
-    """Return text with ``$X``, ``${X}``, ``${X:-default}`` and ``$(nproc)`` put in; what is not known stays.
+    """Return text with ``$X``, ``${X}``, ``${X:-default}``, ``$(nproc)`` and ``$((2 * $X + 1))`` put in.
 
-    Kubernetes' ``$(X)`` is a variable too.
+    What is not known stays. Kubernetes' ``$(X)`` is a variable too.
     """
-    found = Expansion(text)
+    found = Expansion(text[:_LONGEST])
+    _put_in(found, environment, cores, 0)
+    found.text = _ARITHMETIC.sub(lambda match: _sum(match.group(1), environment, match.group(0)), found.text)
+    return found
 
-    def put_in(match: re.Match[str]) -> str:
+
+def _put_in(found: Expansion, environment: Mapping[str, Fact[str]], cores: int | None, depth: int) -> None:
+    has_default = False
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal has_default
         command = match.group("command")
-        if command is not None and command.strip().split()[:1] == ["nproc"]:
+        if command is not None and re.match(r"\s*nproc\b|\s*nproc-", command):
             found.by_cores = True
             return str(cores if cores is not None else 1)
         name = match.group("braced") or match.group("plain") or command.strip()
@@ -43,22 +58,57 @@ def expand(text: str, environment: Mapping[str, Fact[str]], cores: int | None = 
             found.sources.append(f"{name}, {environment[name].source}")
             return environment[name].value
         if match.group("default") is not None:
+            has_default = True
             found.sources.append(f"default of {name}")
             return match.group("default").strip("\"'")
         found.missing.append(name)
         return match.group(0)
 
-    found.text = _REFERENCE.sub(put_in, text[:_LONGEST])
+    found.text = _REFERENCE.sub(replaced, found.text)
+    if has_default and "$" in found.text and depth < _DEEPEST:  # a default may be a variable, or within another's
+        found.missing.clear()
+        _put_in(found, environment, cores, depth + 1)
+
+
+def _sum(text: str, environment: Mapping[str, Fact[str]], whole: str) -> str:
+    """Return what a shell's arithmetic comes to, the whole as it is where that is not known."""
+
+    def look(node: ast.expr, depth: int) -> Known:
+        if isinstance(node, ast.Name) and node.id in environment:
+            return Known(environment[node.id].value)
+        raise Unknown("it is not set in what was read")
+
+    try:
+        # a shell's division has no fraction
+        parsed = ast.parse(text.strip().replace("/", "//"), mode="eval")
+        value = number(evaluate(parsed.body, Setting(look=look)).value)
+    except (SyntaxError, ValueError, RecursionError, Unknown):
+        return whole
+    return whole if value is None else str(int(value))
+
+
+def assigned(words: Sequence[str], source: str, environment: Mapping[str, Fact[str]]) -> dict[str, Fact[str]]:
+    """Return the variables that are set before a command, as in ``WEB_CONCURRENCY=4 gunicorn``, or by ``export``."""
+    found: dict[str, Fact[str]] = {}
+    for number_, word in enumerate(words):
+        match = _ASSIGNMENT.match(word)
+        if match is not None:
+            known = expand(match.group(2), {**environment, **found})
+            if not known.missing:
+                found[match.group(1)] = Fact(known.text, source)
+        elif not (number_ == 0 and word in ("export", "env", "exec")):
+            break
     return found
 
 
 def commands(text: str) -> Iterator[list[str]]:
     """Yield the words of each command in a line or script; a shell's ``-c`` text is looked into."""
-    for line in re.sub(r"\\\n", " ", text[:_LONGEST]).splitlines():
+    for line in re.sub(r"\\\r?\n", " ", text[:_LONGEST]).splitlines():
         yield from _commands(line, 0)
 
 
 def _commands(line: str, depth: int) -> Iterator[list[str]]:
+    line = _SUBSTITUTION.sub(lambda match: re.sub(r"\s+", "", match.group(0)), line)  # one word, as for a shell
     lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|")
     lexer.whitespace_split = True
     lexer.commenters = "#"
@@ -78,9 +128,9 @@ def split(words: Sequence[str], depth: int = 0) -> Iterator[list[str]]:
     """Yield a command given as words, or the commands in what it hands to a shell: ``sh -c "…"``."""
     if not words:
         return
-    for number, word in enumerate(words):
+    for at, word in enumerate(words):
         is_shell = word.rpartition("/")[2] in ("sh", "bash", "ash", "dash", "zsh")
-        options = words[number + 1 : number + 3]
+        options = words[at + 1 : at + 3]
         if is_shell and options and re.fullmatch(r"-\w*c", options[0]) and len(options) > 1 and depth < 3:
             for line in re.sub(r"\\\n", " ", options[1]).splitlines():
                 yield from _commands(line, depth + 1)

@@ -12,8 +12,9 @@ from dbtune.pool.sources.tree import Tree
 if TYPE_CHECKING:
     import yaml
 
-_DEEPEST_MERGE = 10
+_MOST_MERGED = 100
 _MOST_ENTRIES = 10_000
+_TEMPLATE = "is a template, which only its own tool can fill in; fill it in, or give a fleet file with --fleet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,17 @@ class Node:
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """Yield a mapping's keys and values, those of ``<<`` after its own."""
-        for count, entry in enumerate(self._items(0)):
+        for count, entry in enumerate(self._items(set())):
             if count >= _MOST_ENTRIES:
                 return
             yield entry
 
-    def _items(self, depth: int) -> Iterator[tuple[str, Node]]:
+    def _items(self, seen: set[int]) -> Iterator[tuple[str, Node]]:
         from yaml import MappingNode, SequenceNode
 
-        if not isinstance(self.node, MappingNode) or depth > _DEEPEST_MERGE:
+        if not isinstance(self.node, MappingNode) or id(self.node) in seen or len(seen) > _MOST_MERGED:
             return
+        seen.add(id(self.node))  # what is merged again says nothing new
         merged: list[Node] = []
         for key, value in self.node.value:
             if key.value == "<<":
@@ -72,8 +74,8 @@ class Node:
                 merged += [Node(each, self.path, self.first) for each in values]
             elif isinstance(key.value, str):
                 yield key.value, Node(value, self.path, self.first)
-        for each in merged[:_DEEPEST_MERGE]:
-            yield from each._items(depth + 1)
+        for each in merged:
+            yield from each._items(seen)
 
     def elements(self) -> list[Node]:
         """Return a list's elements."""
@@ -100,7 +102,7 @@ class Node:
 def documents(tree: Tree, path: str, wanted: re.Pattern[str] | None = None) -> list[Node]:
     """Return the documents of a file; ``wanted``: only those whose text it is found in. What is no YAML is told.
 
-    Documents with {{ }} are templates and are not parsed: that is told too.
+    Documents with {{ }} outside of quotes are templates and are not read: that is told too.
     """
     text = tree.text(path)
     if text is None:
@@ -119,16 +121,41 @@ def documents(tree: Tree, path: str, wanted: re.Pattern[str] | None = None) -> l
 def _document(tree: Tree, path: str, text: str, first: int) -> Node | None:
     import yaml
 
-    if re.search(r"\{\{-?\s", text) or "{%" in text:
-        tree.tell(path, "is a template, which only its own tool can fill in; its values.yaml is read instead")
-        return None
+    is_template = "{{" in text or "{%" in text
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
+        if is_template:
+            tree.tell(path, _TEMPLATE)
+            return None
         mark = getattr(error, "problem_mark", None)
         tree.tell(path, "is not YAML", mark.line + 1 + first if mark else None)
         return None
     except (ValueError, RecursionError):
         tree.tell(path, "cannot be parsed as YAML")
         return None
+    if node is not None and is_template and _is_template(node):
+        tree.tell(path, _TEMPLATE)
+        return None
     return None if node is None else Node(node, path, first)
+
+
+def _is_template(top: yaml.Node) -> bool:
+    """Return whether a document has {{ }} outside of quotes and text blocks, where they are for another tool."""
+    from yaml import MappingNode, ScalarNode, SequenceNode
+
+    waiting, seen = [top], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode):
+            if any(isinstance(key, MappingNode) for key, _ in node.value):
+                return True
+            waiting += [each for pair in node.value for each in pair]
+        elif isinstance(node, SequenceNode):
+            waiting += node.value
+        elif isinstance(node, ScalarNode) and not node.style and ("{{" in node.value or "{%" in node.value):
+            return True
+    return False
