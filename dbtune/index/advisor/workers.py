@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from dbtune.errors import ServerError, UsageError
+from dbtune.cluster import connected
 from dbtune.index.definition import Index
 from dbtune.index.exploration import MakeWhatIf, close_raised
 from dbtune.index.whatif.making import Method, Source
@@ -74,16 +74,7 @@ def _ignore_interrupts() -> None:
 
 @contextmanager
 def _cluster(source: Source, address: str) -> Iterator[Workers]:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise UsageError("--cluster needs Dask: pip install 'dbtune[cluster]'") from None
-    try:
-        client = Client(address, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ServerError(f"--cluster {address}: the scheduler cannot be reached: {reason}") from None
-    with client:
+    with connected(address) as client:
         executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
         found = Workers(executor=executor, source=source)
         try:
