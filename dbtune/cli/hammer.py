@@ -47,6 +47,16 @@ def hammer(
     ] = None,
     isolated: Annotated[bool, typer.Option("--isolated", help="One set after the other, not all together.")] = False,
     faster: Annotated[float, typer.Option("--faster", help="Divide the offsets of --sets.")] = 1.0,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            "--replay",
+            metavar="FILE",
+            help="Ask again what an access log, JSON lines or a captured stream say was asked, at its times.",
+            show_default=False,
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", help="How many times as fast as --replay's file.")] = 1.0,
     timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="Give up on a request after.")] = "60s",
     new_connections: Annotated[
         bool, typer.Option("--new-connections", help="A connection for each request; else they are kept.")
@@ -65,6 +75,10 @@ def hammer(
         float | None, typer.Option("--start-at", metavar="UNIX", help="When to begin, the same on all machines.")
     ] = None,
     processes: Annotated[int, typer.Option("--processes", min=1, max=64, help="Share the load among processes.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="ADDRESS", help="Share the load among a Dask scheduler's workers."),
+    ] = None,
     merge: Annotated[
         bool, typer.Option("--merge", help="Send nothing: read the --raw files of the machines of one run.")
     ] = False,
@@ -104,10 +118,14 @@ def hammer(
     elif jtl:
         done = hammered.jmeter([Path(each) for each in target], quiet)
     else:
-        chosen = hammer_asking.routes(routes, get)
-        planned, words = hammer_asking.schedule(
-            rate, during, ramp, steps, sets, len(chosen), seed, faster, poisson, isolated
-        )
+        if replay is not None:
+            others = {"--get": get, "--rate": rate, "--ramp": ramp, "--steps": steps, "--sets": sets}
+            chosen, planned, words = hammer_asking.replay(replay, routes, speed, others, quiet)
+        else:
+            chosen = hammer_asking.routes(routes, get)
+            planned, words = hammer_asking.schedule(
+                rate, during, ramp, steps, sets, len(chosen), seed, faster, poisson, isolated
+            )
         given = Options(
             timeout=duration.milliseconds(timeout) / 1000,
             keep_alive=not new_connections,
@@ -129,6 +147,11 @@ def hammer(
 
             hammer_export.export(run, export, output_file, quiet)
             return
-        done = hammering.send(run, raw, processes, quiet)
+        if cluster is not None:
+            from dbtune.cli import hammer_cluster
+
+            done = hammer_cluster.send(run, raw, cluster, processes, quiet)
+        else:
+            done = hammering.send(run, raw, processes, quiet)
     hammered.tell(done, format, output_file, html)
     hammered.finish(done, fail_under)

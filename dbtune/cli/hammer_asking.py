@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def schedule(
     from dbtune.load import schedule
 
     if sum(each is not None for each in (rate, ramp, steps, sets)) != 1:
-        raise UsageError("give --rate, --ramp, --steps or --sets, one of them")
+        raise UsageError("give --rate, --ramp, --steps, --sets or --replay, one of them")
     seconds = duration.milliseconds(during) / 1000
     if rate is not None:
         make = schedule.poisson if poisson else schedule.constant
@@ -69,6 +70,27 @@ def schedule(
     made = schedule.sets(counts, offsets, routes, overlapped=not isolated, faster=faster, seed=seed)
     pace = "" if faster == 1 else f", {faster:g} times as fast"
     return made, f"{len(made.cells)} sets for each route, {'one after the other' if isolated else 'all together'}{pace}"
+
+
+def replay(
+    file: Path, routes: Path | None, speed: float, others: Mapping[str, object], quiet: bool
+) -> tuple[tuple[Route, ...], Schedule, str]:
+    """Return what was asked before and when, and it in words; what is left out is said on stderr.
+
+    :raises UsageError: an option that says what to send, or when, is given too, or the file cannot be used.
+    """
+    import typer
+
+    from dbtune.load import replay, route
+
+    if given := [option for option, value in others.items() if value]:
+        raise UsageError(f"{given[0]} does not go with --replay, which has its own requests and times")
+    found = replay.load(file, route.load(routes) if routes is not None else (), speed=speed)
+    if not quiet:
+        for note in found.notes:
+            typer.echo(f"dbtune: {file}: {note}", err=True)
+    words = f"{file.name} again" + ("" if speed == 1 else f", {speed:g} times as fast")
+    return found.routes, found.schedule, words
 
 
 def _numbers(option: str, text: str, between: str, count: int | None = None) -> list[float]:

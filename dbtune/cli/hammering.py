@@ -51,6 +51,19 @@ class Run:
             raise UsageError(f"--shard {self.shard!r}: write K/M, such as 1/3")
         return self.schedule.shard(int(k), int(m))
 
+    def head(self, schedule: Schedule, began: float) -> Head:
+        """Return what is said of a run of this part of the schedule."""
+        return Head(
+            target=self.target,
+            schedule=self.words,
+            requests=len(schedule.due),
+            began=began,
+            seconds=self.schedule.seconds,
+            shard=self.shard,
+            cells=self.schedule.cells,
+            routes=tuple(dict.fromkeys(route.name for route in self.routes)),
+        )
+
 
 def send(run: Run, raw: Path | None, processes: int, quiet: bool) -> Done:
     """Send it all, keeping raw rows where asked; on Ctrl-C what was sent so far is told.
@@ -64,22 +77,21 @@ def send(run: Run, raw: Path | None, processes: int, quiet: bool) -> Done:
     given = run.options
     if given.start_at is None and processes > 1:
         given = replace(given, start_at=time.time() + _AHEAD_S + 0.2 * processes)
-    head = Head(
-        target=run.target,
-        schedule=run.words,
-        requests=len(schedule.due),
-        began=time.time() if given.start_at is None else given.start_at,
-        seconds=run.schedule.seconds,
-        shard=run.shard,
-        cells=run.schedule.cells,
-        routes=tuple(route.name for route in run.routes),
-    )
+    head = run.head(schedule, time.time() if given.start_at is None else given.start_at)
     done = begin(head, schedule.seconds)
-    with _raw(raw) as file, output.progress("sending", max(1, len(schedule.due)), quiet) as step:
+    with opened(raw) as file, output.progress("sending", max(1, len(schedule.due)), quiet) as step:
         if processes == 1:
             done.interrupted = _here(run, given, schedule, done, file, step)
         else:
             done.interrupted = _shared(run, given, schedule, done, file, step, processes)
+    return checked(run, done)
+
+
+def checked(run: Run, done: Done) -> Done:
+    """Return what came of a run.
+
+    :raises ServerError: the service was never there.
+    """
     answered = sum(count for outcome, count in done.summary.all.outcomes.items() if outcome is not Outcome.REFUSED)
     if done.summary.all.count and not answered:
         raise ServerError(f"{run.target} refuses every connection: is the service there?")
@@ -87,7 +99,8 @@ def send(run: Run, raw: Path | None, processes: int, quiet: bool) -> Done:
 
 
 @contextlib.contextmanager
-def _raw(path: Path | None) -> Iterator[TextIO | None]:
+def opened(path: Path | None) -> Iterator[TextIO | None]:
+    """Open the file for raw rows for the block, if there is to be one."""
     if path is None:
         yield None
         return

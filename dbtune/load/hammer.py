@@ -32,8 +32,8 @@ class Options:
 
     timeout: float = 60.0
     keep_alive: bool = True
-    user: tuple[str, str] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    user: tuple[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     seed: int = 1
     start_at: float | None = None
 

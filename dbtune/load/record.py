@@ -123,6 +123,17 @@ def rows(path: Path) -> Iterator[Row]:
         raise BadFile(path, f"cannot be read: {error}") from None
 
 
+def parsed(text: str) -> Iterator[Row]:
+    """Yield the rows of a file that was sent as text.
+
+    :raises BadFile: it is not one.
+    """
+    path = Path("raw rows")
+    first, *lines = text.splitlines()
+    _head(path, first)
+    yield from (_row(path, number, line) for number, line in enumerate(lines, 2))
+
+
 def heads(paths: Sequence[Path]) -> list[Head]:
     """Return what the files of several machines' shards say about their run.
 

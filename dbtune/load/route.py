@@ -36,7 +36,10 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A method and a path below the target, with names in braces, and the values that take turns for them."""
+    """A method and a path below the target, with names in braces, and the values that take turns for them.
+
+    In a ``literal`` one braces are braces.
+    """
 
     method: str
     path: str
@@ -45,14 +48,15 @@ class Route:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     expect: Expectation = field(default_factory=Expectation)
+    literal: bool = False
 
     def request(self, number: int, seed: int) -> Request:
         """Return the request with that number: which values it takes depends on number and seed alone."""
         values = self.parameters[_mixed(seed, number) % len(self.parameters)]
         return Request(
             method=self.method,
-            path=_NAME.sub(lambda found: quote(str(values[found[1]]), safe=""), self.path),
-            body=_filled(self.body, values),
+            path=self.path if self.literal else _NAME.sub(lambda f: quote(str(values[f[1]]), safe=""), self.path),
+            body=self.body if self.literal else _filled(self.body, values),
             headers=self.headers,
             statuses=self.expect.statuses,
             json={key: _filled(value, values) for key, value in self.expect.json.items()},

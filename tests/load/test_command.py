@@ -149,3 +149,28 @@ def test_nonsense_is_one_line(arguments: tuple[str, ...], words: str) -> None:
     (line,) = done.stderr.splitlines()
     assert words in line
     assert "secret" not in line
+
+
+def test_what_was_asked_before_is_asked_again(service: Service, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(
+        "".join(f'h - - [26/Nov/2026:10:00:0{n // 10} +0000] "GET /item/{n} HTTP/1.1" 200 1\n' for n in range(20))
+    )
+    done = run(service.url, "--replay", str(log), "--speed", "2", "--format", "json", "--raw", str(tmp_path / "raw"))
+    told = json.loads(done.stdout)
+    assert (told["sent"], told["schedule"]) == (20, "access.log again, 2 times as fast")
+    assert sorted(path for _, path, _, _ in service.asked) == sorted(f"/item/{n}" for n in range(20))
+    rows = sorted(record.rows(tmp_path / "raw"), key=lambda row: row.number)
+    assert [row.due for row in rows] == pytest.approx([n * 0.05 for n in range(20)])
+    assert {row.route for row in rows} == {"GET /item/{id}"}
+    assert "whole seconds" in done.stderr
+    service.asked.clear()
+    shared = run(service.url, "--replay", str(log), "--speed", "4", "--processes", "2", "--format", "json")
+    assert json.loads(shared.stdout)["sent"] == len(service.asked) == 20
+
+
+@pytest.mark.parametrize("option", ["--rate", "--get", "--ramp", "--steps", "--sets"])
+def test_a_replay_has_its_own_requests_and_times(tmp_path: Path, option: str) -> None:
+    done = run("http://localhost:1", "--replay", str(tmp_path / "x"), option, "1")
+    assert done.returncode == 2
+    assert f"{option} does not go with --replay" in done.stderr
