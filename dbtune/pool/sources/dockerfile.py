@@ -39,6 +39,7 @@ class Image:
 class _Stage:
     """What the instructions of a stage have said so far, each with its line."""
 
+    first: int = 0
     said: dict[str, tuple[str | list[str], int]] = field(default_factory=dict)
     environment: dict[str, Fact[str]] = field(default_factory=dict)
 
@@ -58,12 +59,14 @@ def read(tree: Tree, path: str, target: str | None = None) -> Image | None:
         if instruction == "FROM":
             base, _, name = re.sub(r"^(?:--\S+\s+)*", "", rest).partition(" ")
             begun = stages.get(base.lower(), _Stage())
-            here = _Stage(dict(begun.said), dict(begun.environment))
+            here = _Stage(number, dict(begun.said), dict(begun.environment))
             stages[name.strip().lower().removeprefix("as ").strip() or str(number)] = here
         elif instruction == "ENV":
             here.environment |= {name: Fact(value, f"{path}:{number}") for name, value in _variables(rest)}
         elif instruction != "HEALTHCHECK":
             here.said[instruction] = (_words(rest), number)
+            if instruction == "ENTRYPOINT" and "CMD" in here.said and here.said["CMD"][1] < here.first:
+                del here.said["CMD"]  # an ENTRYPOINT forgets the CMD of the stage that it is made from
     stage = stages.get(target.lower(), here) if target else here
     parts = [stage.said[name] for name in ("ENTRYPOINT", "CMD") if name in stage.said]
     if not parts:
@@ -121,6 +124,8 @@ def _joined(parts: list[str | list[str]]) -> str | list[str]:
 
 
 def _variables(rest: str) -> list[tuple[str, str]]:
+    if not rest:
+        return []
     if "=" not in rest.split(maxsplit=1)[0]:
         name, _, value = rest.partition(" ")
         return [(name, value.strip())]

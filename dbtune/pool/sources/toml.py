@@ -5,152 +5,20 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from dbtune.errors import BadFile
-from dbtune.pool.fleet import Amount, Fact, WorkerKind
-from dbtune.pool.kinds import Kind
+from dbtune.pool.fleet import Fact
+from dbtune.pool.sources.keys import ENGINE, POOL, POOLER, SERVER, SERVICE, Check, Refused, flag, name_of, whole
+from dbtune.pool.sources.places import lines
 from dbtune.pool.sources.tree import Unreadable, read
 
 NAMES = ("dbtune.toml", "fleet.toml")
 """The names under which a folder's own fleet file is found."""
 
-_MOST = 1_000_000
-
-
-class _Refused(Exception):
-    """What a value must be, in words."""
-
-
-def _whole(value: object, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-        raise _Refused(f"must be a whole number from {least} to {_MOST}")
-    return value
-
-
-def _at_least_one(value: object) -> int:
-    return _whole(value, 1)
-
-
-def _overflow(value: object) -> int:
-    return _whole(value, -1)
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST:
-        return float(value)
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|min|h)", value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise _Refused('must be seconds, or a time such as "30s" or "500ms"')
-    return float(found.group(1)) * {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}[found.group(2)]
-
-
-def _above_zero(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _MOST:
-        raise _Refused("must be a number above 0")
-    return float(value)
-
-
-def _hold(value: object) -> float:
-    if (seconds := _seconds(value)) <= 0:
-        raise _Refused('must be a time above 0, such as "30ms"')
-    return seconds
-
-
-def _recycle(value: object) -> float:
-    return -1.0 if value == -1 else _seconds(value)
-
-
-def _amount(value: object) -> Amount:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,3})\s*%", value.strip())):
-        return Amount(int(found.group(1)), is_percent=True)
-    try:
-        return Amount(_whole(value))
-    except _Refused:
-        raise _Refused('must be a number of pods, or a percentage such as "25%"') from None
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _Refused("must be true or false")
-    return value
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise _Refused("must be a name")
-    return value.strip()
-
-
-def _one_of(*known: str) -> Callable[[object], str]:
-    def check(value: object) -> str:
-        if value not in known:
-            raise _Refused(f"must be one of {', '.join(known)}")
-        return str(value)
-
-    return check
-
-
-Check = Callable[[object], Any]
-
-_ENGINE: Mapping[str, Check] = {
-    "kind": _one_of(*(each.value for each in Kind)),
-    "pool_size": _whole,
-    "max_overflow": _overflow,
-    "pool_timeout": _seconds,
-    "pool_recycle": _recycle,
-    "pool_pre_ping": _flag,
-    "driver": _name,
-    "database": _name,
-    "statement_timeout": _seconds,
-    "prepared_statements": _flag,
-}
-_SERVICE: Mapping[str, Check] = {
-    "name": _name,
-    "pods": _whole,
-    "surge": _amount,
-    "unavailable": _amount,
-    "terminating": _whole,
-    "processes": _whole,
-    "threads": _at_least_one,
-    "worker": _one_of(*(each.value for each in WorkerKind)),
-    "worker_timeout": _seconds,
-    "preload": _flag,
-    "role": _name,
-    "via": _name,
-    "deploy_only": _flag,
-    "rate": _above_zero,
-    "hold": _hold,
-}
-_POOL: Mapping[str, Check] = {
-    "database": _name,
-    "pool_size": _at_least_one,
-    "reserve_pool_size": _whole,
-    "users": _at_least_one,
-    "max_db_connections": _whole,
-}
-_POOLER: Mapping[str, Check] = {
-    "name": _name,
-    "mode": _one_of("session", "transaction", "statement"),
-    "pods": _whole,
-    "surge": _amount,
-    "terminating": _whole,
-    "processes": _at_least_one,
-    "max_client_conn": _at_least_one,
-    "max_prepared_statements": _whole,
-    "server_idle_timeout": _seconds,
-}
-_SERVER: Mapping[str, Check] = {
-    "max_connections": _at_least_one,
-    "superuser_reserved_connections": _whole,
-    "reserved_connections": _whole,
-    "provider_reserved": _whole,
-    "statement_timeout": _seconds,
-    "idle_session_timeout": _seconds,
-}
 _TOP = ("server", "service", "pooler", "rest")
 
 
@@ -200,7 +68,7 @@ def load(path: Path, shown: str | None = None) -> Declared:
         raise BadFile(path, f"is not TOML: {reason[0].lower()}{reason[1:]}", line=line) from None
     except (RecursionError, ValueError):
         raise BadFile(path, "is not TOML that can be read: it is nested too deeply, or a number is absurd") from None
-    return _Document(path, shown or str(path), document, _lines(text)).declared()
+    return _Document(path, shown or str(path), document, lines(text)).declared()
 
 
 _Lines = Mapping[tuple[str, ...], int]
@@ -209,11 +77,11 @@ _Lines = Mapping[tuple[str, ...], int]
 class _Document:
     """A parsed file with the lines of its keys."""
 
-    def __init__(self, path: Path, shown: str, document: Mapping[str, Any], lines: _Lines) -> None:
+    def __init__(self, path: Path, shown: str, document: Mapping[str, Any], at_lines: _Lines) -> None:
         self.path = path
         self.shown = shown
         self.document = document
-        self.lines = lines
+        self.lines = at_lines
 
     def declared(self) -> Declared:
         self.known(self.document, _TOP, (), "")
@@ -221,14 +89,14 @@ class _Document:
         names: dict[str, Mapping[str, Fact[int]]] = {}
         for key in ("roles", "databases"):
             names[key] = self.numbers(("server", key))
-        entry = self.entry({k: v for k, v in server.items() if k not in names}, _SERVER, ("server",), "server", names)
+        entry = self.entry({k: v for k, v in server.items() if k not in names}, SERVER, ("server",), "server", names)
         return Declared(
             path=self.shown,
             server=entry,
             roles=names["roles"],
             databases=names["databases"],
-            services=self.entries("service", _SERVICE, "engine", _ENGINE),
-            poolers=self.entries("pooler", _POOLER, "pool", _POOL),
+            services=self.entries("service", SERVICE, "engine", ENGINE),
+            poolers=self.entries("pooler", POOLER, "pool", POOL),
             rest=self.rest(),
         )
 
@@ -267,7 +135,7 @@ class _Document:
                 continue
             try:
                 values[key] = Fact(checks[key](value), self.at((*where, key)))
-            except _Refused as error:
+            except Refused as error:
                 self.refuse((*where, key), f"{of}: {key} {error}")
         return Entry(values=values, source=self.at(where), below=below)
 
@@ -279,8 +147,8 @@ class _Document:
         found = {}
         for name, value in self.table(where).items():
             try:
-                found[name] = Fact(_whole(value), self.at((*where, name)))
-            except _Refused as error:
+                found[name] = Fact(whole(value), self.at((*where, name)))
+            except Refused as error:
                 self.refuse((*where, name), f"{'.'.join(where)}: {name} {error}")
         return found
 
@@ -296,11 +164,10 @@ class _Document:
             if "name" not in table:
                 self.refuse(where, f'{of} has no name: write name = "…" below [[{kind}]]')
             own = {key: value for key, value in table.items() if key in inner_checks and key not in checks}
-            others = [each for each in table if each in inner_checks]
             below = []
             for place, each in enumerate(self.listed(table.get(inner, []), (*where, inner), f"{of}: {inner}")):
                 at = (*where, inner, str(place))
-                extra = {"name": _name} if inner == "engine" else {}
+                extra = {"name": name_of} if inner == "engine" else {}
                 below.append(self.entry(each, {**inner_checks, **extra}, at, f"{of}, {inner} {place + 1}"))
             if own and below:
                 self.refuse(
@@ -313,7 +180,6 @@ class _Document:
             if entry.name in {each.name for each in found}:
                 self.refuse((*where, "name"), f"{kind} {entry.name} is there twice: give each its own name")
             found.append(entry)
-            del others
         return tuple(found)
 
     def listed(self, given: object, where: tuple[str, ...], of: str) -> list[dict[str, Any]]:
@@ -331,42 +197,14 @@ class _Document:
             if isinstance(value, dict):
                 self.known(value, ("connections", "deploy_only"), where, f"rest.{name}: ")
                 try:
-                    is_deploy_only = _flag(value.get("deploy_only", is_deploy_only))
-                except _Refused as error:
+                    is_deploy_only = flag(value.get("deploy_only", is_deploy_only))
+                except Refused as error:
                     self.refuse(where, f"rest.{name}: deploy_only {error}")
                 if "connections" not in value:
                     self.refuse(where, f"rest.{name} does not say how many: write connections = 1")
                 value = value["connections"]
             try:
-                found[name] = Fact(_whole(value), self.at(where)), is_deploy_only
-            except _Refused as error:
+                found[name] = Fact(whole(value), self.at(where)), is_deploy_only
+            except Refused as error:
                 self.refuse(where, f"rest: {name} {error}")
         return found
-
-
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line of each table and key, as far as they stand on lines of their own."""
-    found: dict[tuple[str, ...], int] = {}
-    counts: dict[tuple[str, ...], int] = {}
-    here: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*(\[\[?)\s*([\w.\"'-]+)\s*\]", line):
-            names = tuple(part.strip("\"' ") for part in header.group(2).split("."))
-            here = _counted(names[:-1], counts) + names[-1:]
-            if header.group(1) == "[[":
-                counts[here] = counts.get(here, -1) + 1
-                here = (*here, str(counts[here]))
-            found.setdefault(here, number)
-        elif key := re.match(r"\s*([\w\"'-]+)\s*=", line):
-            found.setdefault((*here, key.group(1).strip("\"'")), number)
-    return found
-
-
-def _counted(names: tuple[str, ...], counts: Mapping[tuple[str, ...], int]) -> tuple[str, ...]:
-    """Return a table's path with the numbers of the lists that it goes through."""
-    here: tuple[str, ...] = ()
-    for name in names:
-        here = (*here, name)
-        if here in counts:
-            here = (*here, str(counts[here]))
-    return here

@@ -20,6 +20,7 @@ _REFERENCE = re.compile(
 
 _ARITHMETIC = re.compile(r"\$\(\(([\w\s+*/%$-]{1,100})\)\)")
 _SUBSTITUTION = re.compile(r"\$\(\((?:[^()]|\$\([^()]*\))*\)\)|\$\([^()]*\)")
+_NESTED = re.compile(r"\$\{\w+:?[-=][^{}]*\$\{")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)$", re.DOTALL)
 
 
@@ -45,7 +46,7 @@ def expand(text: str, environment: Mapping[str, Fact[str]], cores: int | None = 
 
 
 def _put_in(found: Expansion, environment: Mapping[str, Fact[str]], cores: int | None, depth: int) -> None:
-    has_default = False
+    has_default = _NESTED.search(found.text) is not None
 
     def replaced(match: re.Match[str]) -> str:
         nonlocal has_default
