@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import statistics
 import threading
 import time
@@ -15,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dbtune.errors import ServerError
 from dbtune.pool.curve import Curve, Point, fit
-from dbtune.pool.work import Work, read_only
+from dbtune.pool.work import Evenly, Work, read_only
 from dbtune.server.connection import Target, pooled, reason
 
 STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
@@ -80,9 +79,9 @@ def closed_loop(target: Target, work: Work, n: int, seconds: float) -> tuple[flo
     ready = threading.Barrier(n + 1)
     stop = threading.Event()
     counted_from = [math.inf]
+    dice = Evenly()
 
     def call(number: int) -> None:
-        dice = random.Random(number)
         try:
             with engine.connect() as opened:
                 read_only(opened)

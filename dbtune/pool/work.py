@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dbtune.sql import quote_literal
 from dbtune.workload.query import Query
 
 STATEMENT_TIMEOUT_MS = 30_000
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +52,13 @@ def captured(connection: Connection, queries: Sequence[Query]) -> Captured:
             skipped.append((query.name, tried.reason or "not run"))
     if not chosen:
         raise UsageError("none of the captured queries can be run: they write, have no values, or the server refuses")
-    executes = [
-        [f"EXECUTE dbtune_{number}" + _arguments(values.values) for values in query.sets]
-        or [f"EXECUTE dbtune_{number}"]
-        for number, query in enumerate(chosen)
-    ]
-    weights = [max(1, query.weight) for query in chosen]
+    executes: list[str] = []
+    until: list[float] = []
+    for number, query in enumerate(chosen):
+        every = [_arguments(values.values) for values in query.sets] or [""]
+        executes += [f"EXECUTE dbtune_{number}{each}" for each in every]
+        until += [max(1, query.weight) / len(every)] * len(every)
+    until = list(itertools.accumulate(until))
 
     def prepare(opened: Connection) -> None:
         for number, query in enumerate(chosen):
@@ -64,12 +67,29 @@ def captured(connection: Connection, queries: Sequence[Query]) -> Captured:
         opened.commit()
 
     def run(opened: Connection, dice: random.Random) -> None:
-        (execute,) = dice.choices(executes, weights)
-        opened.exec_driver_sql(f"{MARKER} {dice.choice(execute)}", execution_options={"no_parameters": True}).fetchall()
+        (execute,) = dice.choices(executes, cum_weights=until)  # one draw, which evenly drawn numbers need
+        opened.exec_driver_sql(f"{MARKER} {execute}", execution_options={"no_parameters": True}).fetchall()
 
     return Captured(
         work=Work(prepare=prepare, run=run), names=tuple(query.name for query in chosen), skipped=tuple(skipped)
     )
+
+
+class Evenly(random.Random):
+    """Dice that fill the interval evenly: of n draws any share of it gets its part, give or take a few.
+
+    Fractional parts of multiples of the golden ratio (a Kronecker sequence). What takes long comes as often as it
+    should, also within a few seconds, in which chance would have it some 10 % too often or too rarely. Threads may
+    share them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._turns = itertools.count()
+
+    def random(self) -> float:
+        """Return the next number from 0 to below 1."""
+        return next(self._turns) * _GOLDEN % 1.0
 
 
 def statement(text: str) -> Work:

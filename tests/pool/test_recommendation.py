@@ -9,7 +9,7 @@ import pytest
 
 from dbtune.errors import UsageError
 from dbtune.pool import asked, formulas
-from dbtune.pool.curve import Curve
+from dbtune.pool.curve import Curve, Point, fit
 from dbtune.pool.prediction import Demand, Settings, predict
 from dbtune.pool.recommendation import Advice, Goal, every_size, judge, recommend, split
 
@@ -155,3 +155,17 @@ def test_report_of_2019() -> None:
     assert 0.15 < refused.steady.refused < 0.25
     waits = predict(Settings(size=100, overflow=0, limit=297), Demand(rate=28, curve=Curve.straight(3.4)))
     assert waits.steady.success > 0.99
+
+
+def test_a_wait_that_more_connections_only_move_into_the_server_is_no_reason_for_them() -> None:
+    """Two cores: what two connections do is all that the server does, so a third one serves nobody sooner."""
+    cores = fit([Point(n=n, per_second=rate) for n, rate in ((1, 27), (2, 52), (3, 52), (4, 52), (8, 52), (16, 51))])
+    asked = Demand(rate=40, curve=cores, variation=0.15)
+    best = recommend(asked, Settings(timeout=2.0), Goal(p95=0.02)).best
+    assert best is not None
+    assert best.settings.cap == 2
+    assert best.prediction.steady.wait.p95 > 0.02
+    assert best.holds
+    assert "would only move it into the server" in best.inequalities[1].words
+    uneven = recommend(replace(asked, variation=2.0), Settings(timeout=2.0), Goal(p95=0.02)).best
+    assert uneven is None or uneven.settings.cap > 2  # short ones must not queue behind long ones

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, make_url
 
 from dbtune.errors import ServerError, UsageError
 from dbtune.pool.sweep import sweep
-from dbtune.pool.work import captured, statement
+from dbtune.pool.work import Evenly, captured, statement
 from dbtune.server.connection import Target
 from dbtune.workload.query import ParameterSet, Query
 
@@ -95,3 +96,11 @@ def test_captured_queries_run_with_their_values_but_writers_do_not(target: Targe
 
 def test_folder_of_queries(target: Target, table: Connection, tmp_path: Path) -> None:
     assert captured(table, [Query(name="plain", statement="SELECT count(*) FROM item")]).names == ("plain",)
+
+
+def test_even_dice_give_everything_its_share_within_a_few_draws() -> None:
+    dice = Evenly()
+    shares = {"often": 0.7, "rarely": 0.28, "hardly": 0.02}
+    for draws in (50, 300, 3000):
+        counts = Counter(dice.choices(list(shares), cum_weights=[0.7, 0.98, 1.0])[0] for _ in range(draws))
+        assert all(abs(counts[name] - share * draws) <= 3 for name, share in shares.items())
