@@ -14,6 +14,7 @@ from dbtune.load.exporting import Tool
 
 
 def hammer(
+    ctx: typer.Context,
     target: Annotated[
         list[str],
         typer.Argument(
@@ -111,6 +112,7 @@ def hammer(
     from dbtune.cli import hammer_asking, hammered, hammering
     from dbtune.load.hammer import Options
 
+    hammer_asking.check_together(ctx)
     for path in (output_file, html, raw):
         output.check_writable(path)
     if merge:
@@ -119,8 +121,7 @@ def hammer(
         done = hammered.jmeter([Path(each) for each in target], quiet)
     else:
         if replay is not None:
-            others = {"--get": get, "--rate": rate, "--ramp": ramp, "--steps": steps, "--sets": sets}
-            chosen, planned, words = hammer_asking.replay(replay, routes, speed, others, quiet)
+            chosen, planned, words = hammer_asking.replay(replay, routes, speed, quiet)
         else:
             chosen = hammer_asking.routes(routes, get)
             planned, words = hammer_asking.schedule(

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dbtune.cli import duration
+from dbtune.cli import duration, options
 from dbtune.errors import UsageError
 from dbtune.load import PASSWORD_VARIABLE
 
 if TYPE_CHECKING:
+    import typer
+
     from dbtune.load.route import Route
     from dbtune.load.schedule import Schedule
+
+
+_WITHOUT_REPLAY = ("get", "rate", "during", "poisson", "ramp", "steps", "sets", "isolated", "faster")
+
+
+def check_together(ctx: typer.Context) -> None:
+    """Refuse options that would have no effect beside the others.
+
+    :raises UsageError: there is one.
+    """
+    if options.given(ctx, "replay"):
+        for option in options.given(ctx, *_WITHOUT_REPLAY):
+            raise UsageError(f"{option} does not go with --replay, which has its own requests and times")
+    for option, needed in (("speed", "replay"), ("isolated", "sets"), ("faster", "sets"), ("poisson", "rate")):
+        if (written := options.given(ctx, option)) and not options.given(ctx, needed):
+            raise UsageError(f"{written[0]} is of --{needed} only")
+    if options.given(ctx, "sets") and (written := options.given(ctx, "during")):
+        raise UsageError(f"{written[0]} does not go with --sets, which take as long as their offsets say")
 
 
 def routes(file: Path | None, paths: list[str] | None) -> tuple[Route, ...]:
@@ -72,19 +91,15 @@ def schedule(
     return made, f"{len(made.cells)} sets for each route, {'one after the other' if isolated else 'all together'}{pace}"
 
 
-def replay(
-    file: Path, routes: Path | None, speed: float, others: Mapping[str, object], quiet: bool
-) -> tuple[tuple[Route, ...], Schedule, str]:
+def replay(file: Path, routes: Path | None, speed: float, quiet: bool) -> tuple[tuple[Route, ...], Schedule, str]:
     """Return what was asked before and when, and it in words; what is left out is said on stderr.
 
-    :raises UsageError: an option that says what to send, or when, is given too, or the file cannot be used.
+    :raises UsageError: the file cannot be used.
     """
     import typer
 
     from dbtune.load import replay, route
 
-    if given := [option for option, value in others.items() if value]:
-        raise UsageError(f"{given[0]} does not go with --replay, which has its own requests and times")
     found = replay.load(file, route.load(routes) if routes is not None else (), speed=speed)
     if not quiet:
         for note in found.notes:

@@ -51,3 +51,12 @@ PgBindir = Annotated[
         show_default=False,
     ),
 ]
+
+
+def given(ctx: typer.Context, *names: str) -> list[str]:
+    """Return those of a command's options, by the names of its parameters, that its user wrote, as they are written."""
+    return [
+        option.opts[0]
+        for option in ctx.command.params
+        if option.name in names and getattr(ctx.get_parameter_source(option.name), "name", None) == "COMMANDLINE"
+    ]

@@ -182,8 +182,5 @@ def _curve(hold: str | None, points: str | None) -> Curve:
 
 def _check_fleet(ctx: typer.Context, names: tuple[str, ...]) -> None:
     """Refuse what the fleet tells, or what is of one server only."""
-    for name in names:
-        source = ctx.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            option = "--" + name.replace("_", "-")
-            raise UsageError(f"{option} does not go with --fleet; write what differs into the fleet file")
+    if given := options.given(ctx, *names):
+        raise UsageError(f"{given[0]} does not go with --fleet; write what differs into the fleet file")

@@ -134,6 +134,11 @@ def test_success_below_the_threshold_is_exit_1(service: Service) -> None:
         (("http://localhost", "--get", "/", "--ramp", "1"), "--ramp"),
         (("http://localhost", "--get", "/", "--sets", "5"), "--sets"),
         (("http://localhost", "--get", "/", "--rate", "-1"), "rate"),
+        (("http://localhost", "--get", "/", "--rate", "1", "--speed", "2"), "--speed is of --replay only"),
+        (("http://localhost", "--get", "/", "--rate", "1", "--faster", "2"), "--faster is of --sets only"),
+        (("http://localhost", "--get", "/", "--rate", "1", "--isolated"), "--isolated is of --sets only"),
+        (("http://localhost", "--get", "/", "--ramp", "1:2", "--poisson"), "--poisson is of --rate only"),
+        (("http://localhost", "--get", "/", "--sets", "report", "--for", "9s"), "--for does not go with --sets"),
         (("http://localhost", "--get", "/", "--rate", "1", "--shard", "3"), "K/M"),
         (("http://localhost", "--get", "/", "--rate", "1", "--shard", "3/2"), "1/2 to 2/2"),
         (("http://localhost", "--get", "/", "--rate", "1", "--user", "me"), "DBTUNE_HAMMER_PASSWORD"),
@@ -169,8 +174,10 @@ def test_what_was_asked_before_is_asked_again(service: Service, tmp_path: Path) 
     assert json.loads(shared.stdout)["sent"] == len(service.asked) == 20
 
 
-@pytest.mark.parametrize("option", ["--rate", "--get", "--ramp", "--steps", "--sets"])
+@pytest.mark.parametrize(
+    "option", ["--rate=1", "--get=/", "--ramp=1:2", "--steps=1", "--sets=1:1", "--for=1s", "--poisson", "--isolated"]
+)
 def test_a_replay_has_its_own_requests_and_times(tmp_path: Path, option: str) -> None:
-    done = run("http://localhost:1", "--replay", str(tmp_path / "x"), option, "1")
-    assert done.returncode == 2
-    assert f"{option} does not go with --replay" in done.stderr
+    done = CliRunner().invoke(app, ["hammer", "http://localhost:1", "--replay", str(tmp_path / "x"), option])
+    assert done.exit_code == 2
+    assert f"{option.partition('=')[0]} does not go with --replay" in done.stderr

@@ -66,6 +66,8 @@ def test_json_lines_with_bodies_in_any_order(write: Write) -> None:
         {"at": "2026-11-26T10:00:04Z", "message": '"GET /items/1 HTTP/1.1" 200 -'},
         {"at": "2026-11-26T10:00:04.5Z", "request": "GET /items/2 HTTP/1.1"},
         {"at": "1795687205.5", "method": "OPTIONS", "path": "/"},
+        {"at": "2026-11-26T10:00:06Z", "method": "DELETE", "path": "/items/9"},
+        {"at": "2026-11-26T10:00:06Z", "method": "DELETE", "path": "/items/8", "body": None},
         {"at": "soon", "path": "/"},
         {"path": "/"},
     ]
@@ -76,12 +78,14 @@ def test_json_lines_with_bodies_in_any_order(write: Write) -> None:
         (1.5, "GET", "/items/9?q=%C3%A4%20b"),
         (3.5, "GET", "/items/1"),
         (4.0, "GET", "/items/2"),
+        (5.5, "DELETE", "/items/8"),
     ]
     assert found.routes[1].request(0, 1).body == {"name": "{x}"}  # braces are braces
     assert found.routes[2].request(0, 1).headers == {"X-A": "1"}
     assert set(found.notes) == {
-        "3 lines are no requests, the first of them line 8",
+        "3 lines are no requests, the first of them line 10",
         "1 left out: PUT without its body",
+        "1 left out: DELETE without its body",
         "1 left out: OPTIONS is not sent",
     }
 
