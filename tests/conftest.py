@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +18,28 @@ from dbtune import config
 from dbtune.server import binaries, connection
 from dbtune.server.embedded import EmbeddedServer
 
+# Hundreds of tests start commands: each would compile dbtune anew where bytecode is not kept.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+_ON_A_SERVER = {"server", "pytestconfig"}
+"""Of the fixtures of a test on a server, it has one: the server of all, or the option that says which to start."""
+
 _names = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--pg-bindir", type=Path, help="run on the PostgreSQL whose programs are in this folder")
+    parser.addoption(
+        "--pg-bindir", type=Path, help="run the tests on a server on the PostgreSQL whose programs are in this folder"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a named PostgreSQL, run what depends on it only: the rest would say the same again."""
+    if config.getoption("--pg-bindir"):
+        chosen = [item for item in items if _ON_A_SERVER & set(getattr(item, "fixturenames", ()))]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -8,9 +8,10 @@ import multiprocessing
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TextIO
 
@@ -26,8 +27,8 @@ from dbtune.load.record import Head, Row, Writer
 from dbtune.load.route import Route
 from dbtune.load.schedule import Schedule
 
-_AHEAD_S = 1.5
-"""Processes start together this long after they were asked to."""
+_AHEAD_S = 0.3
+"""Processes start together this long after all of them are ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +75,19 @@ def send(run: Run, raw: Path | None, processes: int, quiet: bool) -> Done:
     doubt = check_files(schedule, run.options.timeout)
     if doubt is not None:
         typer.echo(f"dbtune: {doubt}", err=True)
-    given = run.options
-    if given.start_at is None and processes > 1:
-        given = replace(given, start_at=time.time() + _AHEAD_S + 0.2 * processes)
-    head = run.head(schedule, time.time() if given.start_at is None else given.start_at)
-    done = begin(head, schedule.seconds)
-    with opened(raw) as file, output.progress("sending", max(1, len(schedule.due)), quiet) as step:
-        if processes == 1:
-            done.interrupted = _here(run, given, schedule, done, file, step)
+    with contextlib.ExitStack() as stack:
+        workers = stack.enter_context(_started(run, schedule, processes)) if processes > 1 else ()
+        begins = run.options.start_at
+        if workers and begins is None:
+            begins = time.time() + _AHEAD_S
+        head = run.head(schedule, time.time() if begins is None else begins)
+        done = begin(head, schedule.seconds)
+        file = stack.enter_context(opened(raw))
+        step = stack.enter_context(output.progress("sending", max(1, len(schedule.due)), quiet))
+        if begins is not None and workers:
+            done.interrupted = _shared(workers, begins, done, file, step)
         else:
-            done.interrupted = _shared(run, given, schedule, done, file, step, processes)
+            done.interrupted = _here(run, schedule, done, file, step)
     return checked(run, done)
 
 
@@ -108,9 +112,7 @@ def opened(path: Path | None) -> Iterator[TextIO | None]:
         yield file
 
 
-def _here(
-    run: Run, given: Options, schedule: Schedule, done: Done, file: TextIO | None, step: Callable[[str], None]
-) -> bool:
+def _here(run: Run, schedule: Schedule, done: Done, file: TextIO | None, step: Callable[[str], None]) -> bool:
     """Send it from this process; return whether a signal ended it."""
     writer = None if file is None else Writer(file, done.head)
 
@@ -120,7 +122,7 @@ def _here(
             writer.write(row)
         step(f"{done.good / done.count:.0%} ok")
 
-    return _sent(run.target, run.routes, schedule, given, keep)
+    return _sent(run.target, run.routes, schedule, run.options, keep)
 
 
 def _sent(
@@ -137,54 +139,71 @@ def _sent(
     return False
 
 
-def _shared(
-    run: Run,
-    given: Options,
-    schedule: Schedule,
-    done: Done,
-    file: TextIO | None,
-    step: Callable[[str], None],
-    processes: int,
-) -> bool:
-    """Send it from several processes, which write raw rows that are merged; return whether a signal ended it."""
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A process that sends a part and writes its rows to ``path``."""
+
+    process: SpawnProcess
+    pipe: Connection
+    path: Path
+
+
+@contextlib.contextmanager
+def _started(run: Run, schedule: Schedule, processes: int) -> Iterator[Sequence[_Worker]]:
+    """Start processes that have loaded all that they need, and wait to be told when to begin."""
     context = multiprocessing.get_context("spawn")
-    writer = None if file is None else Writer(file, done.head)
-    interrupted = False
+    head = run.head(schedule, 0.0)
     with tempfile.TemporaryDirectory(prefix="dbtune-hammer-") as folder:
         workers = []
         for k in range(processes):
             part = Schedule(due=schedule.due[k::processes], cells=schedule.cells)
-            ours, theirs = context.Pipe(duplex=False)
-            path = Path(folder) / f"{k}"
-            process = context.Process(
-                target=_work, args=(run.target, run.routes, part, given, done.head, path, theirs), daemon=True
-            )
-            process.start()
+            ours, theirs = context.Pipe()
+            path = Path(folder, str(k))
+            arguments = (run.target, run.routes, part, run.options, head, path, theirs)
+            process = context.Process(target=_work, args=arguments, daemon=True)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it must not end with a traceback as it loads
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             theirs.close()
-            workers.append((process, ours, path))
-        told = ""
+            workers.append(_Worker(process, ours, path))
         try:
-            for process, ours, _ in workers:
-                while True:
-                    try:
-                        told = told or ours.recv()
-                    except EOFError:
-                        break
-                process.join()
-        except KeyboardInterrupt:
-            interrupted = True
-            for process, _, _ in workers:
-                process.join(5)
-                process.kill()
-        if told:
-            raise UsageError(told)
-        for _, _, path in workers:
-            with contextlib.suppress(UsageError):
-                for row in record.rows(path):
-                    done.add(row)
-                    step("")
-                    if writer is not None:
-                        writer.write(row)
+            for worker in workers:
+                worker.pipe.recv()
+        except EOFError:
+            raise UsageError("a process that was to send ended before it began") from None
+        yield workers
+
+
+def _shared(
+    workers: Sequence[_Worker], begins: float, done: Done, file: TextIO | None, step: Callable[[str], None]
+) -> bool:
+    """Let all send from ``begins``, Unix time, and merge their rows; return whether a signal ended it."""
+    writer = None if file is None else Writer(file, done.head)
+    interrupted = False
+    told = ""
+    try:
+        for worker in workers:
+            worker.pipe.send(begins)
+        for worker in workers:
+            with contextlib.suppress(EOFError):
+                told = worker.pipe.recv() or told
+            worker.process.join()
+    except KeyboardInterrupt:
+        interrupted = True
+        for worker in workers:
+            worker.process.join(5)
+            worker.process.kill()
+    if told:
+        raise UsageError(told)
+    for worker in workers:
+        with contextlib.suppress(UsageError):
+            for row in record.rows(worker.path):
+                done.add(row)
+                step("")
+                if writer is not None:
+                    writer.write(row)
     return interrupted
 
 
@@ -195,14 +214,17 @@ def _work(
     given: Options,
     head: Head,
     path: Path,
-    told: Connection,
+    pipe: Connection,
 ) -> None:
     """Send a part, in a process of its own."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with path.open("w", encoding="utf-8") as file:
-        writer = Writer(file, head)
-        try:
-            _sent(target, routes, part, given, writer.write)
-        except UsageError as error:
-            told.send(str(error))
-    told.close()
+    with contextlib.suppress(KeyboardInterrupt, EOFError):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        pipe.send("")
+        begins = pipe.recv()
+        with path.open("w", encoding="utf-8") as file:
+            try:
+                _sent(target, routes, part, replace(given, start_at=begins), Writer(file, head).write)
+            except UsageError as error:
+                pipe.send(str(error))
+    pipe.close()

@@ -14,6 +14,9 @@ from dbtune.pool.simulation import System, simulate
 _ALIKE = 0.2
 """How far a coefficient of variation may be from 1 for the closed form to be taken."""
 
+REQUESTS = 50_000
+"""How many requests a simulation takes: success is then known to a tenth of a point."""
+
 _ROUNDS = 100
 _SETTLED = 1e-6
 _MISS = 0.1
@@ -125,7 +128,7 @@ class Prediction:
         return None
 
 
-def predict(settings: Settings, demand: Demand, *, band: bool = True) -> Prediction:
+def predict(settings: Settings, demand: Demand, *, band: bool = True, requests: int = REQUESTS) -> Prediction:
     """Return what to expect.
 
     Time-outs of one process: closed form; of several: each has its share of the requests, and shares the server. A
@@ -134,11 +137,13 @@ def predict(settings: Settings, demand: Demand, *, band: bool = True) -> Predict
 
     ``band``: also what it would be if rate and hold time were each 5 % larger or smaller, which makes the load 10 % so.
 
+    ``requests``: how many are simulated, if they are; a tenth takes a tenth of the time, and is three times as far off.
+
     :raises UsageError: there is no steady state.
     """
-    steady, method = _steady(settings, demand)
-    low = _steady(settings, demand.with_miss(1 + _MISS / 2))[0] if band else steady
-    high = _steady(settings, demand.with_miss(1 - _MISS / 2))[0] if band else steady
+    steady, method = _steady(settings, demand, requests)
+    low = _steady(settings, demand.with_miss(1 + _MISS / 2), requests)[0] if band else steady
+    high = _steady(settings, demand.with_miss(1 - _MISS / 2), requests)[0] if band else steady
     return Prediction(
         settings=settings,
         demand=demand,
@@ -149,17 +154,17 @@ def predict(settings: Settings, demand: Demand, *, band: bool = True) -> Predict
     )
 
 
-def _steady(settings: Settings, demand: Demand) -> tuple[Steady, Method]:
+def _steady(settings: Settings, demand: Demand, requests: int) -> tuple[Steady, Method]:
     if demand.is_regular:
         if not settings.exceeds:
             return _shared(settings, demand), Method.WAITING
         if settings.processes == 1:
             assert settings.limit is not None
             return refusing(demand.rate, demand.curve, settings.limit), Method.REFUSING
-    return simulate(system(settings, demand)), Method.SIMULATED
+    return simulate(system(settings, demand, requests)), Method.SIMULATED
 
 
-def system(settings: Settings, demand: Demand, requests: int = 50_000) -> System:
+def system(settings: Settings, demand: Demand, requests: int = REQUESTS) -> System:
     """Return it as a system to simulate."""
     return System(
         rate=demand.rate,

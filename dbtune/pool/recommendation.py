@@ -7,11 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dbtune.pool import formulas
-from dbtune.pool.prediction import Demand, Prediction, Settings, predict
+from dbtune.pool.prediction import Demand, Method, Prediction, Settings, predict
 from dbtune.pool.recovery import MARGIN, drain, largest_safe
 
 _FULL = 0.95
 """The share of the server's best, within what a measurement tells, from which more connections bring nothing."""
+
+_SHORT = 5_000
+"""Requests of a simulation that tells which sizes are worth one of full length."""
+
+_PLOTTED = 10_000
+"""Requests of a simulation that is a point of a plot."""
+
+_CLOSEST = 4
+"""How many of the sizes that came nearest in short are looked at in full."""
 
 _LARGEST = 1000
 """Connections of one process: more were never of use."""
@@ -28,6 +37,11 @@ class Goal:
         """Return whether the steady state is good enough."""
         waits = found.steady.wait.p95 <= self.p95 or only_moved(found)
         return found.steady.success >= self.success and waits
+
+    def may_be_met(self, found: Prediction) -> bool:
+        """Return whether a short simulation leaves it open that a long one meets it."""
+        waits = found.steady.wait.p95 <= 1.5 * self.p95 or only_moved(found)
+        return found.steady.success >= self.success - 0.01 and waits
 
 
 def only_moved(found: Prediction) -> bool:
@@ -157,7 +171,7 @@ def _waits(found: Prediction, goal: Goal) -> Inequality:
 def every_size(demand: Demand, base: Settings, most: int) -> tuple[Prediction, ...]:
     """Return what pools of 1 to ``most`` connections a process do, for a plot: some thirty of them."""
     sizes = sorted({max(1, round(most ** (step / 30))) for step in range(31)} | set(range(1, min(most, 12) + 1)))
-    return tuple(predict(replace(base, size=size, overflow=0), demand, band=False) for size in sizes)
+    return tuple(predict(replace(base, size=size, overflow=0), demand, band=False, requests=_PLOTTED) for size in sizes)
 
 
 def recommend(
@@ -215,9 +229,16 @@ def _smallest(demand: Demand, base: Settings, goal: Goal) -> int | None:
         settings = replace(base, size=cap, overflow=0)
         if demand.curve.per_second(settings.most) < MARGIN * demand.rate:
             continue
-        if goal.is_met(predict(settings, demand, band=False)):
+        if _meets(settings, demand, goal):
             return cap
     return None
+
+
+def _meets(settings: Settings, demand: Demand, goal: Goal) -> bool:
+    found = predict(settings, demand, band=False, requests=_SHORT)
+    if found.method is Method.SIMULATED and goal.may_be_met(found):
+        found = predict(settings, demand, band=False)
+    return goal.is_met(found)
 
 
 def _sizes(first: int, last: int) -> Sequence[int]:
@@ -232,16 +253,16 @@ def _sizes(first: int, last: int) -> Sequence[int]:
 
 def _nearest(demand: Demand, base: Settings, goal: Goal, most: int) -> Choice:
     """Return what comes nearest: success first, then the wait, then the fewer connections."""
-    tried = [judge("nearest", replace(base, size=cap, overflow=0), demand, goal) for cap in _sizes(1, most)]
-    return min(
-        tried,
-        key=lambda each: (
-            not all(inequality.holds for inequality in each.inequalities[2:]),
-            -round(each.prediction.steady.success, 4),
-            round(each.prediction.steady.wait.p95, 3),
-            each.settings.most,
-        ),
-    )
+    sizes = [replace(base, size=cap, overflow=0) for cap in _sizes(1, most)]
+    tried = sorted((predict(each, demand, band=False, requests=_SHORT) for each in sizes), key=_far)
+    near = [judge("nearest", each.settings, demand, goal) for each in tried[:_CLOSEST]]
+    return min(near, key=lambda each: _far(each.prediction))
+
+
+def _far(found: Prediction) -> tuple[bool, float, float, int]:
+    """Return how far off it is, the nearest first."""
+    is_unsafe = found.settings.exceeds or found.capacity < MARGIN * found.demand.rate
+    return is_unsafe, -round(found.steady.success, 4), round(found.steady.wait.p95, 3), found.settings.most
 
 
 def _others(

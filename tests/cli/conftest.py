@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from sqlalchemy import Connection
 
 from dbtune.server.connection import server_version_num
+from tests.command import dbtune
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -72,15 +72,7 @@ def run(environment: dict[str, str], queries: Path, tmp_path: Path) -> Run:
     """Run dbtune in a folder that holds queries/, and return what it printed."""
 
     def run_dbtune(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dbtune", *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return dbtune(*arguments, cwd=tmp_path, env=environment | variables)
 
     return run_dbtune
 

@@ -155,9 +155,6 @@ def test_servers_that_cannot_be_used_are_exit_3(run: Run, database_url: str) -> 
     hypopg = run("advise", "--what-if", "hypopg")
     assert hypopg.returncode == 3
     assert "CREATE EXTENSION hypopg" in hypopg.stderr
-    nowhere = run("advise", "--cluster", "tcp://127.0.0.1:1")
-    assert nowhere.returncode == 3
-    assert "--cluster" in nowhere.stderr
 
 
 def test_a_copy_takes_its_word_and_production_never(run: Run, items: Connection) -> None:

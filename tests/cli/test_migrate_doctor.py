@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import dbtune
 from tests.migration.conftest import Host
 from tests.migration.doctor.conftest import project, revision
 from tests.migration.doctor.variants import HEAD, RUN
@@ -20,9 +21,7 @@ SHARED = FINE.replace(", transaction_per_migration=True", "")
 
 
 def doctor(host: Host, *arguments: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dbtune", "migrate", "doctor", *arguments]
-    environment = os.environ | {"COLUMNS": str(columns)}
-    return subprocess.run(command, cwd=host.folder, capture_output=True, text=True, env=environment, check=False)
+    return dbtune("migrate", "doctor", *arguments, cwd=host.folder, env=os.environ | {"COLUMNS": str(columns)})
 
 
 def made(folder: Path, env: str) -> Host:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.command import dbtune
 
 TEXT = """                                                QUERY PLAN
 ----------------------------------------------------------------------------------------------------------
@@ -24,16 +25,15 @@ NODE = {"Node Type": "Seq Scan", "Relation Name": "item", "Schema": "public", "A
         "Rows Removed by Filter": 49990, "Shared Hit Blocks": 512, "Total Cost": 1137.0}  # fmt: skip
 
 
-def explain(tmp_path: Path, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "dbtune", "explain", *arguments]
-    return subprocess.run(command, cwd=tmp_path, input=stdin, capture_output=True, timeout=60, check=False)
+def explain(tmp_path: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    return dbtune("explain", *arguments, cwd=tmp_path, stdin=stdin)
 
 
 def test_text_that_psql_printed(tmp_path: Path) -> None:
     (tmp_path / "plan.txt").write_text(TEXT)
     done = explain(tmp_path, "--plan", "plan.txt")
     assert done.returncode == 0, done.stderr
-    told = done.stdout.decode()
+    told = done.stdout
     assert "Seq Scan on item" in told
     assert "Sequential scan that keeps few rows" in told
     assert "an index on item (owner)" in " ".join(told.split())
@@ -54,14 +54,14 @@ def test_a_plan_without_analyze_is_told_as_an_estimate(tmp_path: Path) -> None:
     )
     done = explain(tmp_path, "--plan", "plan.txt")
     assert done.returncode == 0
-    assert "without ANALYZE" in done.stdout.decode()
+    assert "without ANALYZE" in done.stdout
 
 
 def test_an_unknown_node_type_is_kept_and_shown(tmp_path: Path) -> None:
     plan = [{"Plan": {**NODE, "Node Type": "Quantum Scan"}, "Execution Time": 4.2}]
     done = explain(tmp_path, "--plan", "-", stdin=json.dumps(plan).encode())
     assert done.returncode == 0
-    assert "Quantum Scan on public.item" in done.stdout.decode()
+    assert "Quantum Scan on public.item" in done.stdout
 
 
 def test_two_hundred_levels(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_two_hundred_levels(tmp_path: Path) -> None:
     document = json.dumps([{"Plan": plan, "Execution Time": 4.2}])
     done = explain(tmp_path, "--plan", "-", stdin=document.encode())
     assert done.returncode == 0, done.stderr
-    assert "Seq Scan on public.item" in done.stdout.decode()
+    assert "Seq Scan on public.item" in done.stdout
 
 
 def test_invalid_utf8_is_kept_as_a_mark(tmp_path: Path) -> None:
@@ -80,29 +80,29 @@ def test_invalid_utf8_is_kept_as_a_mark(tmp_path: Path) -> None:
         tmp_path, "--plan", "-", stdin=TEXT.replace("owner", "own\udcffer").encode("utf-8", "surrogateescape")
     )
     assert done.returncode == 0, done.stderr
-    assert "own�er = 3" in done.stdout.decode()
+    assert "own�er = 3" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b'[{"Plan": {"Node Type": "Seq Scan",', b"plan.txt:1: "),
-        (b"", b"plan.txt: "),
-        (b"hello\nworld\n", b"plan.txt"),
-        (b"[1, 2]", b"plan.txt"),
+        (b'[{"Plan": {"Node Type": "Seq Scan",', "plan.txt:1: "),
+        (b"", "plan.txt: "),
+        (b"hello\nworld\n", "plan.txt"),
+        (b"[1, 2]", "plan.txt"),
     ],
 )
-def test_what_is_no_plan_is_one_clear_line(tmp_path: Path, data: bytes, said: bytes) -> None:
+def test_what_is_no_plan_is_one_clear_line(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "plan.txt").write_bytes(data)
     done = explain(tmp_path, "--plan", "plan.txt")
     assert done.returncode == 2
-    assert done.stderr.startswith(b"dbtune: " + said)
+    assert done.stderr.startswith("dbtune: " + said)
     assert len(done.stderr.splitlines()) == 1
-    assert b"Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_wrong_usage(tmp_path: Path) -> None:
-    assert explain(tmp_path, "--plan", "nowhere").stderr.startswith(b"dbtune: nowhere: cannot be read")
+    assert explain(tmp_path, "--plan", "nowhere").stderr.startswith("dbtune: nowhere: cannot be read")
     done = explain(tmp_path, "--plan", "x", "some-query")
     assert done.returncode == 2
-    assert b"--plan reads plans that exist" in done.stderr
+    assert "--plan reads plans that exist" in done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from dbtune.health.ignores import Ignore
 from dbtune.health.report import Report
 from dbtune.health.survey import Wanted, survey
 from dbtune.server.connection import Target, connect, parse_url
+from tests import command
 from tests.migration.conftest import Run, session
 
 Look = Callable[..., Report]
@@ -92,14 +92,6 @@ def dbtune(database_url: str, tmp_path: Path) -> Dbtune:
     variables = {"DBTUNE_URL": database_url, "DBTUNE_DATA_DIR": str(tmp_path / "data"), "COLUMNS": "80"}
 
     def run_dbtune(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dbtune", *map(str, arguments)],
-            cwd=tmp_path,
-            env=os.environ | variables | more,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return command.dbtune(*arguments, cwd=tmp_path, env=os.environ | variables | more)
 
     return run_dbtune

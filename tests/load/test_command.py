@@ -59,6 +59,13 @@ def test_numbers_for_programs(service: Service) -> None:
     }  # fmt: skip
 
 
+def test_processes_that_cannot_begin_say_so(service: Service) -> None:
+    done = run(service.url, "--get", "/item/1", "--rate", "9", "--processes", "2", "--start-at", "1")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "--start-at: that was" in line
+
+
 def test_processes_and_shards_send_what_one_sends(service: Service, tmp_path: Path) -> None:
     load = (service.url, "--get", "/item/1", "--get", "/item/2", "--rate", "60", "--for", "0.5s")
     CliRunner().invoke(app, ["hammer", *load])

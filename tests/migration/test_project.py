@@ -18,6 +18,7 @@ from dbtune.migration import asked, statement
 from dbtune.migration.advised import write_revisions
 from dbtune.migration.evidence import Evidence
 from dbtune.migration.project import Project
+from tests import command
 from tests.migration.conftest import Host, Run, indexes, make_host, version
 
 STATEMENT = "CREATE INDEX item_owner_idx ON shop.item (owner)"
@@ -26,8 +27,7 @@ EMPTY = "def upgrade(): pass\ndef downgrade(): pass\n"
 
 
 def dbtune(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dbtune", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+    return command.dbtune(*arguments, cwd=folder)
 
 
 def add(folder: Path, name: str, down: str | None, branch: str | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 
 import psycopg2
@@ -13,6 +12,7 @@ from sqlalchemy import make_url
 
 from dbtune.migration import status
 from dbtune.server.connection import Target, connect
+from tests.command import dbtune
 from tests.migration.conftest import Run, session, wait_for
 
 
@@ -22,8 +22,7 @@ def read(url: str) -> status.Status:
 
 
 def command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "dbtune", "migrate", "status", "--url", url, *arguments]
-    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    return dbtune("migrate", "status", "--url", url, *arguments)
 
 
 def test_nothing_there(run: Run, database_url: str) -> None:

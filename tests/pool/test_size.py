@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.command import dbtune
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -21,15 +22,7 @@ def run(tmp_path: Path) -> Run:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")}
 
     def size(*arguments: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dbtune", "size", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            cwd=tmp_path,
-            env={**environment, "COLUMNS": str(columns)},
-        )
+        return dbtune("size", *arguments, cwd=tmp_path, env={**environment, "COLUMNS": str(columns)}, timeout=120)
 
     return size
 

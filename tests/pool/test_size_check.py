@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.command import dbtune
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -40,15 +41,7 @@ def run(tmp_path: Path) -> Run:
     }
 
     def check(*arguments: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dbtune", "size", "check", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            cwd=tmp_path,
-            env={**environment, "COLUMNS": str(columns)},
-        )
+        return dbtune("size", "check", *arguments, cwd=tmp_path, env={**environment, "COLUMNS": str(columns)})
 
     return check
 
@@ -61,7 +54,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_fleet_that_fits(run: Run, file: Path) -> None:
-    done = run("--fleet", str(file))
+    done = run("--fleet", file.name)
     assert done.returncode == 0, done.stderr
     first, *_ = done.stdout.splitlines()
     assert first == "fits: 82 of 97 connections in a deploy, 15 left"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from dbtune.pool.fleet import Amount, Fact, Fleet, Pool, Pooler, Rollout, Server
 from dbtune.pool.kinds import Kind
 from dbtune.pool.prediction import Demand
 from dbtune.pool.recommendation import Goal
+from tests.command import dbtune
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -138,15 +138,7 @@ def run(tmp_path: Path) -> Run:
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "DBTUNE_URL")}
 
     def size(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dbtune", "size", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            cwd=tmp_path,
-            env={**environment, "COLUMNS": "80"},
-        )
+        return dbtune("size", *arguments, cwd=tmp_path, env={**environment, "COLUMNS": "80"})
 
     return size
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, make_url
 from dbtune.server.connection import Target, connect
 from dbtune.snapshot import file
 from dbtune.snapshot.read import read
+from tests.command import dbtune
 from tests.snapshot.rich import run as send
 from tests.snapshot.rich import uncounted
 
@@ -45,15 +46,7 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def run(environment: dict[str, str], tmp_path: Path) -> Run:
     def run_dbtune(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dbtune", "snapshot", *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return dbtune("snapshot", *arguments, cwd=tmp_path, env=environment | variables)
 
     return run_dbtune
 
