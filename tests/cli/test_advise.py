@@ -78,11 +78,14 @@ def test_markdown_is_a_table(run: Run) -> None:
     assert "| `CREATE INDEX ix_item_owner ON public.item (owner)` |" in done.stdout
 
 
-def test_it_is_the_same_to_the_byte_whatever_the_hash_seed_and_however_many_ask(run: Run) -> None:
+def test_it_is_the_same_to_the_byte_whatever_the_hash_seed_and_however_many_ask(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
     run("snapshot", "--output", "taken.json")
+    command = [sys.executable, "-m", "dbtune", "advise", "--format", "json", "--snapshot", "taken.json", "--jobs"]
     outputs = {
-        run("advise", "--format", "json", "--snapshot", "taken.json", "--jobs", jobs, PYTHONHASHSEED=seed).stdout
-        for seed, jobs in (("1", 1), ("2", 1), ("3", 2))
+        subprocess.check_output([*command, jobs], cwd=tmp_path, env=environment | {"PYTHONHASHSEED": seed}, text=True)
+        for seed, jobs in (("1", "1"), ("2", "2"))
     }
     assert len(outputs) == 1
     assert len(outputs.pop()) > 1000
