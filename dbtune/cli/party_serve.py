@@ -59,7 +59,7 @@ def serve(
         bool, typer.Option("--hold-exponential", help="Such times are exponentially distributed about --hold.")
     ] = False,
     log_level: Annotated[
-        LogLevel | None, typer.Option(help="debug logs the pool at each request.", show_default=False)
+        LogLevel | None, typer.Option(help="debug logs each request, and the pool as it finds it.", show_default=False)
     ] = None,
     address_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the URL there too.", show_default=False)

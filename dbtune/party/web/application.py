@@ -27,6 +27,8 @@ def create_app(settings: Settings, folder: Path) -> Flask:
     app = Flask("party")
     app.extensions["party_engine"] = database = engine(settings)
     errors.install(app, settings)
+    if logs.is_debug():
+        app.before_request(_log)
     app.before_request(lambda: _authenticate(settings))
     cache = caching.Cache(app, settings, folder)
     run = with_session(database, settings.errors)(_run)
@@ -60,6 +62,10 @@ def _run(session: Any, route: Route, settings: Settings, path: tuple[str, ...], 
     answer = route.function(session, *path, **arguments)
     holding.hold(session, settings)
     return answer
+
+
+def _log() -> None:
+    logs.debug("request", method=request.method, path=request.full_path.removesuffix("?"))
 
 
 def _authenticate(settings: Settings) -> Response | None:

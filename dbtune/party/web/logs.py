@@ -23,7 +23,7 @@ def open_log(level: LogLevel) -> None:
 
 
 def is_debug() -> bool:
-    """Return whether the pool is logged at each request."""
+    """Return whether each request is logged, and the pool as it finds it."""
     return _logger.isEnabledFor(logging.DEBUG)
 
 

@@ -20,6 +20,7 @@ import pytest
 from sqlalchemy import make_url
 
 from dbtune.errors import ServerError, UsageError
+from dbtune.load import replay
 from dbtune.party.web import serving, settings
 from dbtune.party.web.servers import Kind, Server
 from dbtune.party.web.settings import Settings
@@ -210,7 +211,10 @@ def sessions(url: str, application_name: str) -> int:
         return int(connection.scalar(query, {"name": application_name}) or 0)
 
 
-def test_the_pool_is_logged_at_each_request_where_wanted(serve: Serve, business: Any) -> None:
+def test_requests_and_the_pool_are_logged_where_wanted(serve: Serve, business: Any) -> None:
     client: Client = serve(log_level="debug", pool_size=2)
-    client.get(f"/businesses/id/{business.id}")
+    client.get(f"/businesses/id/{business.id}?verbose=true")
     assert '"event": "acquiring a session", "pool_size": 2, "checked_in": 0, ' in client.running.log_path.read_text()
+    again = replay.load(client.running.log_path)
+    asked = [route.request(number, 0) for number, route in enumerate(again.routes)]
+    assert ("GET", f"/party-api/v1/businesses/id/{business.id}?verbose=true") in [(r.method, r.path) for r in asked]
