@@ -19,6 +19,8 @@ def table(funnel: Funnel) -> str:
             add(each, depth + 1)
 
     add("accepted", 0)
+    if total["written"]:
+        lines.append(f"{total['written']:>9,}  written: {STAGES['written']}")
     statuses = ", ".join(
         f"{total[name]:,} × {name.removeprefix('status_')}"
         for name in STAGES
@@ -26,9 +28,9 @@ def table(funnel: Funnel) -> str:
     )
     if statuses:
         lines.append(f"answers: {statuses}; {total['statements']:,} statements")
-    for name, words in (("unwritten", STAGES["unwritten"]), ("unthreaded", STAGES["unthreaded"])):
+    for name in ("unwritten", "unthreaded"):
         if total[name]:
-            lines.append(f"{total[name]:>9,}  {words}")
+            lines.append(f"{total[name]:>9,}  {STAGES[name]}")
     if funnel.in_flight:
         lines.append(f"{funnel.in_flight:>9,}  were never answered: their process ended")
     return "\n".join(lines)
