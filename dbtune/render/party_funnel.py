@@ -28,9 +28,7 @@ def table(funnel: Funnel) -> str:
     )
     if statuses:
         lines.append(f"answers: {statuses}; {total['statements']:,} statements")
-    for name in ("unwritten", "unthreaded"):
-        if total[name]:
-            lines.append(f"{total[name]:>9,}  {STAGES[name]}")
+    lines += [f"{total[name]:>9,}  {STAGES[name]}" for name in ("unwritten", "unthreaded") if total[name]]
     if funnel.in_flight:
         lines.append(f"{funnel.in_flight:>9,}  were never answered: their process ended")
     return "\n".join(lines)
