@@ -130,7 +130,11 @@ def ground(max_connections: int, tell: Callable[[str], None] = lambda text: None
             held, version = connection.execute(text(reserved)).one()
         yield Ground(server, max_connections - held - _OWN, version)
     finally:
-        _remove(folder)
+        try:
+            _remove(folder)
+        except KeyboardInterrupt:  # whatever came in between: nothing is left
+            _remove(folder)
+            raise
 
 
 def yielding(pid: int | None) -> None:

@@ -43,11 +43,11 @@ def start(settings: Settings, server: Server, *, log: IO[bytes] | None = None, w
     """
     check(settings, server)
     sweep()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-    log_path = folder / "log"
+    kept = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
+    folder = Path(kept.name)
     order = {"settings": settings.dump(), "server": server.dump(), "folder": str(folder), "parent": os.getpid()}
     try:
-        with log_path.open("wb") as file:
+        with (folder / "log").open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dbtune.party.web"],
                 stdin=subprocess.PIPE,
@@ -56,9 +56,9 @@ def start(settings: Settings, server: Server, *, log: IO[bytes] | None = None, w
                 start_new_session=True,  # Ctrl-C is for whoever started this, who then stops it
             )
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        kept.cleanup()
         raise
-    running = Running(process, folder, server, log_path)
+    running = Running(process, kept, server)
     try:
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -95,13 +95,16 @@ def sweep() -> None:
 class Running:
     """A service that was started: ``address`` is its URL without any path, ``pid`` its first process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, server: Server, log_path: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], kept: tempfile.TemporaryDirectory[str], server: Server
+    ) -> None:
         self.address = ""
         self.server = server
-        self.log_path = log_path
         self.pid = process.pid
         self._process = process
-        self._folder = folder
+        self._kept = kept
+        self._folder = Path(kept.name)
+        self.log_path = self._folder / "log"
         self._last: Funnel | None = None
 
     def __enter__(self) -> Self:
@@ -140,23 +143,15 @@ class Running:
         """Stop it, requests under way first, and return the final counts; twice does no harm."""
         if self._last is not None:
             return self._last
-        process = self._process
-        if self.alive:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(self.server.graceful_s + _OVER_S)
-            except subprocess.TimeoutExpired:
-                pass
-            except BaseException:  # a second Ctrl-C: at once
-                self._kill()
-                raise
-        self._kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._last = funnel.read(self._folder)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            if self.alive:
+                self._process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(self.server.graceful_s + _OVER_S)
+        finally:  # also on Ctrl-C: at once
+            self._kill()
+            self._last = funnel.read(self._folder)
+            self._kept.cleanup()
         return self._last
 
     def _kill(self) -> None:
@@ -164,6 +159,10 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
     def _read_report(self, deadline: float) -> None:
         assert self._process.stdout is not None

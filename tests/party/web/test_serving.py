@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +111,21 @@ def test_a_request_under_way_is_answered_before_the_stop(serve: Serve, business:
             final = client.running.stop()
             assert asked.result().status == 200
         assert (final.total["written"], final.in_flight) == (1, 0)
+
+
+def test_ctrl_c_while_it_stops_leaves_nothing(serve: Serve, business: Any) -> None:
+    client = serve(hold_s=20)
+    folder = client.running.log_path.parent
+    with ThreadPoolExecutor(1) as executor:
+        asked = executor.submit(client.get, f"/businesses/id/{business.id}")
+        assert eventually(lambda: client.running.funnel().total["query_started"] > 0)
+        threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            client.running.stop()
+        assert isinstance(asked.exception(), OSError | http.client.HTTPException)
+    assert not client.running.alive
+    assert not folder.exists()
+    assert client.running.stop().total["query_started"] > 0
 
 
 @pytest.mark.parametrize("kind", [Kind.THREADED, Kind.SYNC, Kind.GEVENT])
