@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,16 +23,41 @@ from tests.party.web.conftest import Client, Serve
 ABSENT = "00000000-0000-4000-8000-000000000000"
 
 
+SERVERS = {
+    "redis": ("redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+    "memcached": ("memcached", "-p", "{port}", "-l", "127.0.0.1", "-U", "0", "-u", "nobody"),
+}
+
+
 @pytest.fixture(params=["simple", "redis", "memcached"])
-def cached(request: pytest.FixtureRequest, serve: Serve) -> Iterator[Client]:
-    """A service that caches with right keys; Redis and Memcached where $DBTUNE_TEST_REDIS and so on name one."""
-    url = None
-    if request.param != "simple":
-        variable = f"DBTUNE_TEST_{request.param.upper()}"
-        url = os.environ.get(variable)
-        if not url:
-            pytest.skip(f"${variable} names no server")
-    yield serve(Server(kind=Kind.GTHREAD, workers=2, threads=2), caching=Caching(request.param), cache_url=url)
+def cached(request: pytest.FixtureRequest, serve: Serve, tmp_path: Path) -> Iterator[Client]:
+    """A service of two processes that caches with right keys."""
+    server = Server(kind=Kind.GTHREAD, workers=2, threads=2)
+    if request.param == "simple":
+        yield serve(server, caching=Caching.SIMPLE)
+        return
+    with running(SERVERS[request.param], tmp_path) as port:
+        yield serve(server, caching=Caching(request.param), cache_url=f"{request.param}://127.0.0.1:{port}")
+
+
+@contextmanager
+def running(command: Sequence[str], folder: Path) -> Iterator[int]:
+    """Start Redis or Memcached, as installed here, and yield its port."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"no {command[0]} on this machine")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [word.format(port=port) for word in command]
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(400):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                assert process.poll() is None
+                time.sleep(0.05)
+            yield port
+        finally:
+            process.terminate()
 
 
 def post(client: Client, ref: str, name: str) -> str:
