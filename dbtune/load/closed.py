@@ -37,10 +37,11 @@ async def loop(
     user: tuple[str, str] | None = None,
     seed: int = 1,
     keep_alive: bool = True,
+    failing: bool = False,
 ) -> Looped:
-    """Ask for ``seconds``, after a warming up, with a connection each.
+    """Ask for ``seconds``, after a warming up, with a connection each; ``failing``: for answers that are errors.
 
-    :raises ServerError: an answer is an error, or none.
+    :raises ServerError: an answer is an error, or is not where it should be, or there is none.
     """
     headers = {}
     if user is not None:
@@ -64,7 +65,7 @@ async def loop(
                     allow_redirects=False,
                 ) as answer:
                     await answer.read()
-                if answer.status >= 400:
+                if (answer.status >= 400) is not failing:
                     raise ServerError(f"{target}{request.path} answered {answer.status}")
                 if asked >= counted_from:
                     times.append(time.perf_counter() - asked)

@@ -34,6 +34,9 @@ class System:
     end of the queue (``queue.Queue`` of Python, which QueuePool's is made after). ``arrivals`` are the seconds at which
     requests come, in order, instead of ``requests`` at random; all of them are counted, also those at the start.
     Whoever asked goes away ``deadline`` seconds after asking; the work is done all the same, for nobody.
+
+    ``dwell`` is how long, in seconds, each keeps its connection after its work without taking any of the server's time.
+    ``refusal`` is the work of telling somebody that the server refused, in that of one who is served.
     """
 
     rate: float
@@ -47,6 +50,8 @@ class System:
     variation: float = 1.0
     burstiness: float = 1.0
     slips: float = 0.0
+    dwell: float = 0.0
+    refusal: float = 0.0
     requests: int = 100_000
     arrivals: tuple[float, ...] = ()
     seed: int = 1
@@ -95,6 +100,7 @@ class _Run:
         self._number = 0
         self._now = 0.0
         self._open = 0
+        self._busy = 0
         self._held = 0.0
         self._waits: list[float] = []
         self._counts = {"served": 0, "timed out": 0, "refused": 0, "waited": 0, "late": 0}
@@ -135,39 +141,52 @@ class _Run:
             at += self._gap()
             yield at
 
-    def _pace(self, busy: int) -> float:
-        """Return how much work each of ``busy`` connections gets done in a second."""
-        if busy not in self._paces:
-            self._paces[busy] = self._system.curve.per_second(busy) / (busy * self._alone)
-        return self._paces[busy]
+    def _pace(self, working: int) -> float:
+        """Return how much work each of so many gets done in a second."""
+        if working not in self._paces:
+            self._paces[working] = self._system.curve.per_second(working) / (working * self._alone)
+        return self._paces[working]
 
     def _until(self, end: float) -> None:
         """Let happen what happens before ``end``."""
         while True:
-            busy = len(self._running)
-            pace = self._pace(busy)
-            ends = self._now + max(0.0, self._running[0][0] - self._done_work) / pace if busy else math.inf
+            working = len(self._running)
+            pace = self._pace(working)
+            ends = self._now + max(0.0, self._running[0][0] - self._done_work) / pace if working else math.inf
             timer = self._timers[0][0] if self._timers else math.inf
             when = min(ends, timer, end)
             if math.isinf(when):
                 return
-            self._held += (when - self._now) * busy
+            self._held += (when - self._now) * self._busy
             self._done_work += (when - self._now) * pace
             self._now = when
             if when == end:
                 return
             if ends <= timer:
                 _, _, request = heapq.heappop(self._running)
-                if self._now - request.at > self._system.deadline and request.at >= self._counted_from:
-                    self._counts["late"] += 1
-                self._return(request.process)
+                if request.state == "served":
+                    self._worked(request)
             else:
                 _, _, what, request = heapq.heappop(self._timers)
                 self._ring(what, request)
 
+    def _worked(self, request: _Request) -> None:
+        if self._system.dwell > 0:
+            self._later(self._now + self._system.dwell, "dwelt", request)
+        else:
+            self._end(request)
+
+    def _end(self, request: _Request) -> None:
+        if self._now - request.at > self._system.deadline and request.at >= self._counted_from:
+            self._counts["late"] += 1
+        self._busy -= 1
+        self._return(request.process)
+
     def _ring(self, what: str, request: _Request) -> None:
         pool = self._pools[request.process]
-        if what == "patience" and request.state == "waiting":
+        if what == "dwelt":
+            self._end(request)
+        elif what == "patience" and request.state == "waiting":
             request.state = "gone"
             self._count(request, "timed out")
         elif what == "woken":
@@ -190,7 +209,10 @@ class _Run:
             return
         if pool.open < self._system.size + self._system.overflow:
             if self._system.limit is not None and self._open >= self._system.limit:
+                request.state = "refused"
                 self._count(request, "refused")
+                if self._system.refusal > 0:
+                    self._work_on(request, request.work * self._system.refusal)
                 return
             pool.open += 1
             self._open += 1
@@ -207,9 +229,13 @@ class _Run:
     def _take(self, pool: _Pool, request: _Request) -> None:
         pool.idle -= 1
         request.state = "served"
+        self._busy += 1
         self._count(request, "served")
+        self._work_on(request, request.work)
+
+    def _work_on(self, request: _Request, work: float) -> None:
         self._number += 1
-        heapq.heappush(self._running, (self._done_work + request.work, self._number, request))
+        heapq.heappush(self._running, (self._done_work + work, self._number, request))
 
     def _return(self, process: int) -> None:
         pool = self._pools[process]

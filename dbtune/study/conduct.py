@@ -12,7 +12,7 @@ from dbtune.errors import DbtuneError
 from dbtune.load.closed import Looped
 from dbtune.study import asking, run
 from dbtune.study.arm import Arm, Study
-from dbtune.study.expectation import Expectation, expect
+from dbtune.study.expectation import Expectation, exceeds, expect
 from dbtune.study.ground import Ground, ground
 from dbtune.study.measured import Measured
 from dbtune.study.result import Result, Results
@@ -30,6 +30,7 @@ class Conducted:
     arms: list[Result] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
     looped: dict[object, list[Looped]] = field(default_factory=dict)
+    refusals_s: dict[object, float] = field(default_factory=dict)
 
     def results(self, *, interrupted: bool) -> Results:
         """Return what there is."""
@@ -76,17 +77,20 @@ def _arm(own: Ground, arm: Arm, done: Conducted, speed: float, tell: Tell) -> Re
         if kind not in done.looped:
             done.looped[kind] = run.calibrate(own, arm, done.study, named)
         looped = done.looped[kind]
-        expectation = _expected(own, arm, done.study, looped, named)
+        if exceeds(arm, own.usable) and kind not in done.refusals_s:
+            done.refusals_s[kind] = run.refusal(own, arm, done.study, named)
+        expectation = _expected(own, arm, done.study, looped, done.refusals_s.get(kind, 0.0), named)
         runs.extend(run.run(own, arm, done.study, speed, named) for _ in range(done.study.repeat))
     except DbtuneError as error:
         failed = str(error)
     return Result(arm=arm, expectation=expectation, looped=tuple(looped), runs=tuple(runs), failed=failed)
 
 
-def _expected(own: Ground, arm: Arm, study: Study, looped: list[Looped], tell: Tell) -> Expectation:
+def _expected(own: Ground, arm: Arm, study: Study, looped: list[Looped], refusal_s: float, tell: Tell) -> Expectation:
     own.prepare(arm.scale, arm.indexes)
     with own.connected(own.database(arm.scale)) as connection:
         routes = asking.routes(connection, arm.routes, arm.keys)
-    found = expect(arm, arm.schedule(study.seed), routes, study.seed, looped, own.usable, study.client_timeout_s)
+    schedule = arm.schedule(study.seed)
+    found = expect(arm, schedule, routes, study.seed, looped, own.usable, study.client_timeout_s, refusal_s)
     tell(f"predicted {found.success:.1%} success")
     return found

@@ -1,6 +1,7 @@
 """What to expect of an arm before it runs: the pool model, by events, over the very times at which requests will come.
 
-The curve X(n) is that of the whole service, measured by a closed loop of n callers; an emulated hold is added to it.
+The curve X(n) is that of the whole service, measured by a closed loop of n callers. Under an emulated hold a request
+keeps its connection, but not the machine. One that the server refuses takes some of the machine's time as well.
 """
 
 from __future__ import annotations
@@ -70,6 +71,22 @@ def doors(server: Server) -> float:
     }[server.kind]
 
 
+def exceeds(arm: Arm, usable: int) -> bool:
+    """Return whether an arm's pools may ask for more connections than can be had."""
+    size, overflow = _sizes(arm, usable)
+    return (size + overflow) * arm.server.workers > usable
+
+
+def _sizes(arm: Arm, usable: int) -> tuple[int, int]:
+    """Return how many connections a process keeps, and how many more it opens under need."""
+    cap = arm.settings.cap or usable
+    at_door = doors(arm.server)
+    if at_door < cap:
+        return int(at_door), 0
+    size = arm.settings.pool_size or cap
+    return size, cap - size
+
+
 def expect(
     arm: Arm,
     schedule: Schedule,
@@ -78,8 +95,9 @@ def expect(
     looped: Sequence[Looped],
     usable: int,
     client_timeout_s: float,
+    refusal_s: float = 0.0,
 ) -> Expectation:
-    """Return what to expect."""
+    """Return what to expect; ``refusal_s`` is how long the service takes, alone, to say that the server refused."""
     settings, server = arm.settings, arm.server
     made = curve(looped, settings.hold_s)
     cap = settings.cap or usable
@@ -88,19 +106,19 @@ def expect(
     at_best = made.per_second(min(doors(server), cap) * server.workers)
     misses = _misses(arm, schedule, routes, seed, at_best, client_timeout_s if at_door else patience)
     hits = 1 - len(misses) / len(schedule.due)
-    alone = looped[0].variation * looped[0].seconds
-    size = int(doors(server)) if at_door else settings.pool_size or cap
-    overflow = 0 if at_door else cap - size
+    size, overflow = _sizes(arm, usable)
     system = System(
         rate=1.0,
-        curve=made,
+        curve=curve(looped, 0.0),
         size=size,
         overflow=overflow,
         patience=patience,
         deadline=client_timeout_s,
         processes=server.workers,
-        limit=usable if (size + overflow) * server.workers > usable else None,
-        variation=alone / (looped[0].seconds + settings.hold_s),
+        limit=usable if exceeds(arm, usable) else None,
+        variation=looped[0].variation,
+        dwell=settings.hold_s,
+        refusal=refusal_s / looped[0].seconds,
         arrivals=tuple(due.at for due in misses),
         seed=seed,
     )

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import psycopg2
 import uvloop
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from dbtune.load.closed import Looped, loop
 from dbtune.load.hammer import Hammer, Options, check_files
@@ -110,6 +111,48 @@ def calibrate(ground: Ground, arm: Arm, study: Study, tell: Callable[[str], None
             )
             found.append(runner.run(looped))
     return found
+
+
+def refusal(ground: Ground, arm: Arm, study: Study, tell: Callable[[str], None]) -> float:
+    """Return the seconds that an arm's kind of service takes to say that the server has no connection left.
+
+    :raises ServerError: it does not start or does not answer.
+    """
+    url = ground.prepare(arm.scale, arm.indexes, tell)
+    with ground.connected(ground.database(arm.scale)) as connection:
+        routes = asking.routes(connection, arm.routes, arm.keys)
+    settings = Settings(url=url, log_level=arm.settings.log_level, errors=arm.settings.errors)
+    tell("what a refusal costs")
+    with (
+        _full(ground, arm),
+        serving.start(settings, arm.server) as running,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        yielding(running.pid)
+        looped = loop(
+            running.address + BASE,
+            routes,
+            1,
+            study.calibrate_s,
+            user=(settings.user, settings.password),
+            seed=study.seed,
+            keep_alive=False,
+            failing=True,
+        )
+        seconds = runner.run(looped).seconds
+    _emptied(ground, _SETTLE_S)
+    return seconds
+
+
+@contextlib.contextmanager
+def _full(ground: Ground, arm: Arm) -> Iterator[None]:
+    """Take all connections that the service could have."""
+    url = make_url(ground.url(ground.database(arm.scale), ROLE)).set(drivername="postgresql")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(psycopg2.OperationalError):
+            while True:
+                stack.enter_context(contextlib.closing(psycopg2.connect(url.render_as_string(hide_password=False))))
+        yield
 
 
 def speed() -> float:

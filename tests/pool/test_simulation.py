@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dbtune.errors import UsageError
-from dbtune.pool.curve import Curve
+from dbtune.pool.curve import Curve, Point, fit
 from dbtune.pool.simulation import System, simulate
 
 BASE = System(rate=30, curve=Curve.straight(0.5), size=5, overflow=10, patience=2.0, requests=30_000)
@@ -67,6 +67,26 @@ def test_nonsense_is_refused() -> None:
     for wrong in ({"rate": 0.0}, {"size": 0, "overflow": 0}, {"processes": 0}):
         with pytest.raises(UsageError):
             replace(BASE, **wrong)
+
+
+FLAT = fit([Point(n=n, per_second=100.0) for n in (1, 2, 4, 8, 16)])
+"""A machine that gets 100 a second done, however many are at work."""
+
+
+def test_a_connection_kept_without_work_is_busy_but_takes_nothing_of_the_machine() -> None:
+    refused = System(rate=36, curve=Curve.straight(0.5), size=20, limit=15, requests=30_000)
+    split = replace(refused, curve=Curve.straight(0.1), dwell=0.4)
+    assert simulate(split).refused == pytest.approx(simulate(refused).refused, abs=0.01)  # Erlang: whatever the holds
+    found = simulate(replace(BASE, curve=FLAT, rate=36, dwell=0.3, size=50))
+    assert found.success == 1
+    assert found.busy == pytest.approx(36 * 0.3 + 0.36 / (1 - 0.36), rel=0.03)  # M/M/1 and what dwells
+
+
+def test_refusals_take_of_what_the_machine_can_do() -> None:
+    crowded = replace(BASE, curve=FLAT, rate=90, dwell=0.5, size=60, overflow=0, limit=40)
+    free, dear = simulate(crowded), simulate(replace(crowded, refusal=0.9))
+    assert dear.success < free.success - 0.02
+    assert dear.success + dear.refused == pytest.approx(1)
 
 
 def test_given_arrivals_are_all_counted() -> None:

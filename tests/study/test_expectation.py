@@ -10,7 +10,7 @@ from dbtune.load.closed import Looped
 from dbtune.load.route import Route
 from dbtune.study import file
 from dbtune.study.arm import Arm
-from dbtune.study.expectation import Expectation, curve, expect
+from dbtune.study.expectation import Expectation, curve, exceeds, expect
 
 # A machine that does 100 requests a second however many ask.
 LOOPED = [Looped(callers=n, per_second=100.0, seconds=n / 100, variation=0.2) for n in (1, 2, 4, 8, 16)]
@@ -56,6 +56,14 @@ def test_a_pool_that_is_larger_than_the_server_is_refused() -> None:
     found = expected("rate = 90\nseconds = 20\nhold = 1.0\npool_size = 100\nmax_overflow = 0\n")
     assert found.refused == pytest.approx(1 - found.success)
     assert found.refused > 0.2
+
+
+def test_refusals_cost_what_was_measured() -> None:
+    made = arm("rate = 90\nseconds = 20\nhold = 1.0\npool_size = 100\nmax_overflow = 0\n")
+    assert exceeds(made, 57)
+    assert not exceeds(made, 100)
+    free, dear = (expect(made, made.schedule(1), ROUTES, 1, LOOPED, 57, 60.0, refusal_s=s) for s in (0.0, 0.01))
+    assert dear.success < free.success - 0.02
 
 
 def test_workers_that_block_never_run_their_pools_dry_and_leave_clients_waiting() -> None:
