@@ -105,17 +105,33 @@ class Measured:
         return self.served / self.sent
 
 
+class Deck(random.Random):
+    """Dice that deal evenly spread numbers in a random order, again and again; threads may share them.
+
+    What is asked comes in no order, as it does in life, but chance has less of a say in its mean: a few thousand
+    requests, some of which take much longer than others, may otherwise ask for several per cent more than they should.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self._numbers = [(place + 0.5) / 500 for place in range(500)]
+        random.Random(seed).shuffle(self._numbers)
+        self._turns = itertools.count()
+
+    def random(self) -> float:
+        return self._numbers[next(self._turns) % len(self._numbers)]
+
+
 def run(target: Target, settings: Settings, work: Work, rate: float, seconds: float, seed: int) -> Measured:
     """Load the pool, leave out the first tenth, and return what happened to the rest."""
     engine = pooled(target, settings.size, settings.overflow, settings.timeout)
     found = Measured()
     lock = threading.Lock()
-    dice = random.Random(seed)
+    dice, deck = random.Random(seed), Deck(seed)
     began = time.perf_counter()
     warm = began + seconds / 10
 
-    def request(intended: float, number: int) -> None:
-        own = random.Random(number)
+    def request(intended: float) -> None:
         asked = time.perf_counter()
         waited = asked
         outcome = "served"
@@ -126,7 +142,7 @@ def run(target: Target, settings: Settings, work: Work, rate: float, seconds: fl
                     read_only(connection)
                     work.prepare(connection)
                     connection.info["prepared"] = True
-                work.run(connection, own)
+                work.run(connection, deck)
         except TimeoutError:
             outcome = "timed_out"
         except DBAPIError as error:
@@ -149,9 +165,9 @@ def run(target: Target, settings: Settings, work: Work, rate: float, seconds: fl
     threads: list[threading.Thread] = []
     # As many as the rate says, at random times: a Poisson process whose number is not left to chance.
     whole = seconds * 1.1
-    for number, at in enumerate(sorted(began + dice.random() * whole for _ in range(round(rate * whole)))):
+    for at in sorted(began + dice.random() * whole for _ in range(round(rate * whole))):
         time.sleep(max(0.0, at - time.perf_counter()))
-        thread = threading.Thread(target=request, args=(at, number + seed * 1_000_000), daemon=True)
+        thread = threading.Thread(target=request, args=(at,), daemon=True)
         thread.start()
         threads.append(thread)
     for thread in threads:
@@ -166,16 +182,10 @@ def at(values: list[float], share: float) -> float:
 
 
 def sleeping() -> Work:
-    """Return exponential sleeps, drawn evenly over their distribution: chance has less of a say in their mean."""
-    evenly = [-SLEEP_S * math.log(1 - (k + 0.5) / 500) for k in range(500)]
-    random.Random(5).shuffle(evenly)
-    turn = itertools.cycle(evenly)
-    lock = threading.Lock()
+    """Return exponential sleeps."""
 
     def sleep(connection: Connection, dice: random.Random) -> None:
-        with lock:
-            seconds = next(turn)
-        connection.exec_driver_sql(f"SELECT pg_sleep({seconds:.6f})")
+        connection.exec_driver_sql(f"SELECT pg_sleep({-SLEEP_S * math.log(1 - dice.random()):.6f})")
 
     return Work(prepare=lambda opened: None, run=sleep)
 
@@ -293,7 +303,7 @@ def run_cell(owner: Target, target: Target, cell: Cell, work: Work, swept: Swept
 
 def speed(target: Target, cell: Cell, work: Work, n: int) -> float:
     """Return what the machine does with ``n`` busy now; 0 for sleeps, which do not depend on it."""
-    return 0.0 if cell.work == "sleep" else closed_loop(target, work, n, 3.0)[0]
+    return 0.0 if cell.work == "sleep" else closed_loop(target, work, n, 6.0)[0]
 
 
 def row(cell: Cell, ran: Ran) -> list[str]:
