@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from typing import TYPE_CHECKING
 
+from dbtune import __version__
 from dbtune.errors import ServerError, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ _WITHIN_S = 10
 def connected(address: str) -> Iterator[Client]:
     """Connect to the scheduler at ``address``, such as tcp://10.0.0.5:8786, for the block.
 
-    :raises UsageError: Dask is not installed.
+    :raises UsageError: Dask is not installed, or a worker has another dbtune or none.
     :raises ServerError: the scheduler cannot be reached.
     """
     try:
@@ -31,4 +33,13 @@ def connected(address: str) -> Iterator[Client]:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ServerError(f"--cluster {address}: the scheduler cannot be reached: {reason}") from None
     with client:
+        _check(client)
         yield client
+
+
+def _check(client: Client) -> None:
+    """Find out whether all workers have the dbtune that is here: one that has none would end at the first task."""
+    for worker, found in client.run(metadata.version, "dbtune", on_error="return").items():
+        if found != __version__:
+            has = f"dbtune {found}" if isinstance(found, str) else "no dbtune"
+            raise UsageError(f"worker {worker} has {has}, and here is dbtune {__version__}: install the same there")

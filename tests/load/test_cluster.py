@@ -72,6 +72,25 @@ def stays(service: Service) -> bool:
     return len(service.asked) == before
 
 
+def test_a_worker_without_dbtune_is_told(service: Service) -> None:
+    program = "import sys, importlib.metadata as m\nold = m.version\n"
+    lacking = "m.version = lambda name: m.distribution('no-such') if name == 'dbtune' else old(name)\n"
+    worker = "sys.argv[1:] = [sys.argv[1], '--no-nanny', '--no-dashboard']\n"
+    worker += "from distributed.cli.dask_worker import main\nmain()"
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as made:
+        command = [sys.executable, "-c", program + lacking + worker, made.scheduler_address]
+        lacks = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: bool(made.scheduler.workers))
+            done = run(service.url, "--get", "/", "--rate", "9", "--for", "1s", "--cluster", made.scheduler_address)
+        finally:
+            lacks.terminate()
+            lacks.wait()
+    assert done.returncode == 2
+    assert "has no dbtune, and here is dbtune " in done.stderr
+    assert not service.asked
+
+
 def test_two_workers_send_what_one_process_sends(service: Service, cluster: Any, tmp_path: Path) -> None:
     routes = tmp_path / "routes.json"
     routes.write_text(
